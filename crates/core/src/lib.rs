@@ -1,0 +1,12 @@
+//! The core of forecache: a store within a budget, the policies that decide what leaves it, and the simulator
+//! that replays traces through the same code. No Python, no I/O, no clock, no unseeded chance.
+
+pub mod access;
+pub mod error;
+mod heap;
+mod list;
+pub mod policy;
+pub mod simulate;
+pub mod staleness;
+pub mod stats;
+pub mod store;

@@ -1,0 +1,58 @@
+//! How old an entry is: fresh, due for an early refresh, stale, or expired.
+
+use crate::access::Nanos;
+
+/// A moment that never comes.
+pub const FOREVER: Nanos = Nanos::MAX;
+
+/// Strength of early refresh; above 1 refreshes earlier.
+/// Vattani, Chierichetti & Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015: optimal at 1.
+pub const EARLY_REFRESH_BETA: f64 = 1.0;
+
+/// When an entry was stored, and how it ages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// When the value was stored.
+    pub stored_at: Nanos,
+    /// From here on it is stale.
+    pub fresh_until: Nanos,
+    /// From here on it must not be served at all; not before `fresh_until`.
+    pub expires_at: Nanos,
+    /// How long the origin took to produce it; 0 when unknown, and then it is never refreshed early.
+    pub load_time: Nanos,
+}
+
+impl Lifetime {
+    /// The lifetime of entries that never age.
+    pub const IMMORTAL: Self = Self { stored_at: 0, fresh_until: FOREVER, expires_at: FOREVER, load_time: 0 };
+}
+
+/// What an entry's age allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Serve it.
+    Fresh,
+    /// Serve it, and refresh it before it becomes stale.
+    Early,
+    /// Serve it only where staleness is accepted, and refresh it.
+    Stale,
+    /// Do not serve it.
+    Expired,
+}
+
+/// Judges an entry at `now`. `chance` is uniform in (0, 1] and spreads early refreshes (XFetch):
+/// refresh early ⇔ now − load_time · β · ln(chance) ≥ fresh_until.
+#[must_use]
+pub fn judge(lifetime: &Lifetime, now: Nanos, chance: impl FnOnce() -> f64) -> Freshness {
+    if now >= lifetime.expires_at {
+        Freshness::Expired
+    } else if now >= lifetime.fresh_until {
+        Freshness::Stale
+    } else if lifetime.load_time > 0
+        && -(lifetime.load_time as f64) * EARLY_REFRESH_BETA * chance().ln() >= (lifetime.fresh_until - now) as f64
+    {
+        Freshness::Early
+    } else {
+        Freshness::Fresh
+    }
+}
