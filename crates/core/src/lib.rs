@@ -3,10 +3,14 @@
 
 pub mod access;
 pub mod error;
+pub mod flights;
 mod heap;
 mod list;
 pub mod policy;
+pub mod shards;
 pub mod simulate;
 pub mod staleness;
 pub mod stats;
 pub mod store;
+pub mod table;
+pub mod tags;

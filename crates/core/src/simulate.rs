@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -167,9 +168,7 @@ impl Simulation {
                 self.counts.hits += 1;
                 self.counts.hit_bytes += size;
             } else {
-                let weight = if self.weights == Weights::Unit { 1 } else { size };
-                let arrival = Arrival { id, key: (), value: (), weight, lifetime: Lifetime::IMMORTAL };
-                self.store.put(arrival, 0, |()| true, &mut self.removed);
+                self.store.put(self.arrival(id, size), 0, |()| true, &mut self.removed);
                 self.removed.clear();
             }
             self.counts.bytes += size;
@@ -177,5 +176,13 @@ impl Simulation {
         }
         self.counts.accesses += range.len() as u64;
         self.counts
+    }
+
+    fn arrival(&self, id: u64, size: u64) -> Arrival<(), ()> {
+        let weight = match self.weights {
+            Weights::Unit => NonZeroU64::MIN,
+            Weights::Size => NonZeroU64::new(size).unwrap_or(NonZeroU64::MIN),
+        };
+        Arrival { id, key: (), value: (), weight, lifetime: Lifetime::IMMORTAL, tags: Box::default() }
     }
 }

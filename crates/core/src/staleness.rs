@@ -1,6 +1,7 @@
 //! How old an entry is: fresh, due for an early refresh, stale, or expired.
 
-use crate::access::Nanos;
+use crate::access::{Nanos, Slot};
+use crate::heap::SlotHeap;
 
 /// A moment that never comes.
 pub const FOREVER: Nanos = Nanos::MAX;
@@ -54,5 +55,53 @@ pub fn judge(lifetime: &Lifetime, now: Nanos, chance: impl FnOnce() -> f64) -> F
         Freshness::Early
     } else {
         Freshness::Fresh
+    }
+}
+
+/// The lifetimes of slots; empty and free of charge while no entry ages.
+#[derive(Default)]
+pub struct Lifetimes {
+    /// As long as the highest slot that was ever given a lifetime; the rest are immortal.
+    of: Vec<Lifetime>,
+    deadlines: SlotHeap,
+}
+
+impl Lifetimes {
+    /// The lifetime of a slot.
+    #[inline]
+    pub fn get(&self, slot: Slot) -> Option<&Lifetime> {
+        self.of.get(slot as usize)
+    }
+
+    /// Whether `slot` must not be served at `now`.
+    #[inline]
+    pub fn is_expired(&self, slot: Slot, now: Nanos) -> bool {
+        self.get(slot).is_some_and(|lifetime| now >= lifetime.expires_at)
+    }
+
+    /// Gives `slot` a lifetime.
+    pub fn set(&mut self, slot: Slot, lifetime: Lifetime) {
+        if lifetime.expires_at == FOREVER && lifetime.fresh_until == FOREVER {
+            return self.forget(slot);
+        }
+        let index = slot as usize;
+        if index >= self.of.len() {
+            self.of.resize(index + 1, Lifetime::IMMORTAL);
+        }
+        self.of[index] = lifetime;
+        self.deadlines.set(slot, lifetime.expires_at);
+    }
+
+    /// Makes `slot` immortal.
+    pub fn forget(&mut self, slot: Slot) {
+        if let Some(lifetime) = self.of.get_mut(slot as usize) {
+            *lifetime = Lifetime::IMMORTAL;
+            self.deadlines.remove(slot);
+        }
+    }
+
+    /// The slot that expired first, if any has expired by `now`.
+    pub fn first_expired(&self, now: Nanos) -> Option<Slot> {
+        self.deadlines.peek().filter(|&(expires_at, _)| expires_at <= now).map(|(_, slot)| slot)
     }
 }

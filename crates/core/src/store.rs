@@ -3,22 +3,30 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-
 use crate::access::{Access, NEVER, Nanos, Slot, Tick};
-use crate::heap::SlotHeap;
 use crate::policy::Policy;
-use crate::staleness::{FOREVER, Freshness, Lifetime, judge};
+use crate::staleness::{Freshness, Lifetime, Lifetimes, judge};
 use crate::stats::{Cause, Stats};
+use crate::table::{Entry, Table};
+use crate::tags::{Tag, Tags};
 
 /// Expired entries that one write removes at most, beyond those whose room it needs.
 const SWEEP: usize = 2;
 
-struct Entry<K, V> {
-    id: u64,
-    weight: NonZeroU64,
-    key: K,
-    value: V,
+/// A value on its way in.
+pub struct Arrival<K, V> {
+    /// Hash of the key (see [`Access::id`]).
+    pub id: u64,
+    /// The key.
+    pub key: K,
+    /// The value.
+    pub value: V,
+    /// Its weight.
+    pub weight: NonZeroU64,
+    /// How it ages.
+    pub lifetime: Lifetime,
+    /// Its tags.
+    pub tags: Box<[Tag]>,
 }
 
 /// An entry that left the store, or never entered it.
@@ -40,37 +48,11 @@ pub enum Accept {
     Stale,
 }
 
-/// An entry without its key and value, as `peek` shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// Its weight.
-    pub weight: u64,
-    /// When it was stored and how it ages; immortal entries do not record when.
-    pub lifetime: Lifetime,
-}
-
-/// A value on its way in.
-pub struct Arrival<K, V> {
-    /// Hash of the key (see [`Access::id`]).
-    pub id: u64,
-    /// The key, owned.
-    pub key: K,
-    /// The value.
-    pub value: V,
-    /// Its weight; 0 counts as 1.
-    pub weight: u64,
-    /// How it ages.
-    pub lifetime: Lifetime,
-}
-
 /// Keys to values, never above `capacity` in total weight.
 pub struct Store<K, V> {
-    table: HashTable<Slot>,
-    entries: Vec<Option<Entry<K, V>>>,
-    vacant: Vec<Slot>,
-    /// Parallel to `entries`, but only as long as the highest slot that was ever given a lifetime.
-    lifetimes: Vec<Lifetime>,
-    deadlines: SlotHeap,
+    table: Table<K, V>,
+    lifetimes: Lifetimes,
+    tags: Tags,
     policy: Box<dyn Policy>,
     oracle: Option<Arc<[Tick]>>,
     capacity: u64,
@@ -86,11 +68,9 @@ impl<K, V> Store<K, V> {
     #[must_use]
     pub fn new(capacity: u64, seed: u64, policy: Box<dyn Policy>) -> Self {
         Self {
-            table: HashTable::new(),
-            entries: Vec::new(),
-            vacant: Vec::new(),
-            lifetimes: Vec::new(),
-            deadlines: SlotHeap::default(),
+            table: Table::default(),
+            lifetimes: Lifetimes::default(),
+            tags: Tags::default(),
             policy,
             oracle: None,
             capacity,
@@ -118,7 +98,7 @@ impl<K, V> Store<K, V> {
     /// Whether it has no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.len() == 0
     }
 
     /// Total weight of the entries; never above the capacity.
@@ -127,22 +107,10 @@ impl<K, V> Store<K, V> {
         self.used
     }
 
-    /// Largest total weight.
-    #[must_use]
-    pub fn capacity(&self) -> u64 {
-        self.capacity
-    }
-
     /// Counts since the store was made.
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.stats
-    }
-
-    /// Whether any entry ages, so that callers need to read the clock.
-    #[must_use]
-    pub fn has_lifetimes(&self) -> bool {
-        !self.deadlines.is_empty()
     }
 
     /// Looks a key up: counts, and tells the policy.
@@ -154,40 +122,27 @@ impl<K, V> Store<K, V> {
         accept: Accept,
         same: impl FnMut(&K) -> bool,
     ) -> Option<(&V, Freshness)> {
-        let access = self.access(id, 1, self.tick);
+        let mut access = self.access(id, NonZeroU64::MIN, self.tick);
         self.tick += 1;
-        let Some((slot, freshness)) =
-            self.find(id, same).map(|slot| (slot, self.freshness(slot, now, accept))).filter(|(_, freshness)| {
-                match freshness {
-                    Freshness::Fresh | Freshness::Early => true,
-                    Freshness::Stale => accept == Accept::Stale,
-                    Freshness::Expired => false,
-                }
-            })
-        else {
+        let Some((slot, freshness)) = self.servable(id, now, accept, same) else {
             self.stats.misses += 1;
             self.last_miss = Some(id);
             return None;
         };
-        if freshness == Freshness::Stale {
-            self.stats.stale += 1;
-        } else {
-            self.stats.hits += 1;
+        match freshness {
+            Freshness::Stale => self.stats.stale += 1,
+            _ => self.stats.hits += 1,
         }
-        let entry = self.entries[slot as usize].as_ref().expect("the table names resident slots");
-        self.policy.hit(slot, &Access { weight: entry.weight.get(), ..access });
+        let entry = self.table.at(slot);
+        access.weight = entry.weight.get();
+        self.policy.hit(slot, &access);
         Some((&entry.value, freshness))
     }
 
     /// Looks a key up without a trace: no count, no recency. Expired entries are not shown.
-    pub fn peek(&self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> Option<(&K, &V, Facts)> {
-        let slot = self.find(id, same)?;
-        let lifetime = self.lifetime(slot);
-        if now >= lifetime.expires_at {
-            return None;
-        }
-        let entry = self.entry(slot);
-        Some((&entry.key, &entry.value, Facts { weight: entry.weight.get(), lifetime }))
+    pub fn peek(&self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> Option<(&Entry<K, V>, Lifetime)> {
+        let slot = self.table.find(id, same).filter(|&slot| !self.lifetimes.is_expired(slot, now))?;
+        Some((self.table.at(slot), self.lifetimes.get(slot).copied().unwrap_or(Lifetime::IMMORTAL)))
     }
 
     /// Stores a value, making room for it first; true when it stayed. What left is appended to `removed`.
@@ -198,28 +153,30 @@ impl<K, V> Store<K, V> {
         same: impl FnMut(&K) -> bool,
         removed: &mut Vec<Removed<K, V>>,
     ) -> bool {
-        let Arrival { id, key, value, weight, lifetime } = arrival;
-        let weight = weight.max(1);
-        if self.last_miss.take() != Some(id) {
+        if self.last_miss.take() != Some(arrival.id) {
             self.tick += 1; // nobody looked for it first, so storing it is the access
         }
-        let access = self.access(id, weight, self.tick - 1);
+        let access = self.access(arrival.id, arrival.weight, self.tick - 1);
         self.sweep(now, SWEEP, removed);
-        match self.find(id, same) {
-            Some(slot) if weight > self.capacity => {
-                self.policy.remove(slot);
-                self.take(slot, Cause::Replaced, removed);
+        let resident = self.table.find(arrival.id, same);
+        if access.weight > self.capacity {
+            if let Some(slot) = resident {
+                self.drop_slot(slot, Cause::Replaced, removed);
             }
-            Some(slot) => return self.replace(slot, &access, (key, value), lifetime, now, removed),
-            None => {}
+        } else if let Some(slot) = resident {
+            return self.replace(slot, arrival, &access, now, removed);
+        } else if self.admit(&access, now, removed) {
+            self.insert(arrival, &access);
+            return true;
         }
-        if weight > self.capacity || !self.admit(&access, now, removed) {
-            self.stats.count(Cause::Rejected);
-            removed.push(Removed { key, value, cause: Cause::Rejected });
-            return false;
-        }
-        self.insert(Entry { id, weight: NonZeroU64::new(weight).expect("at least 1"), key, value }, &access, lifetime);
-        true
+        removed.push(self.turn_away(arrival));
+        false
+    }
+
+    /// Counts a value that is not stored, and gives it back.
+    pub fn turn_away(&mut self, arrival: Arrival<K, V>) -> Removed<K, V> {
+        self.stats.count(Cause::Rejected);
+        Removed { key: arrival.key, value: arrival.value, cause: Cause::Rejected }
     }
 
     /// Removes a key; true when it was there and not expired.
@@ -230,73 +187,75 @@ impl<K, V> Store<K, V> {
         same: impl FnMut(&K) -> bool,
         removed: &mut Vec<Removed<K, V>>,
     ) -> bool {
-        self.find(id, same).is_some_and(|slot| {
-            let expired = now >= self.lifetime(slot).expires_at;
-            self.policy.remove(slot);
-            self.take(slot, if expired { Cause::Expired } else { Cause::Invalidated }, removed);
-            !expired
-        })
+        let Some(slot) = self.table.find(id, same) else { return false };
+        let expired = self.lifetimes.is_expired(slot, now);
+        self.drop_slot(slot, if expired { Cause::Expired } else { Cause::Invalidated }, removed);
+        !expired
+    }
+
+    /// Removes the entries that carry `tag`, and says how many.
+    pub fn remove_tag(&mut self, tag: Tag, removed: &mut Vec<Removed<K, V>>) -> usize {
+        let before = self.len();
+        while let Some(slot) = self.tags.any(tag) {
+            self.drop_slot(slot, Cause::Invalidated, removed);
+        }
+        before - self.len()
+    }
+
+    /// Removes all entries.
+    pub fn clear(&mut self, removed: &mut Vec<Removed<K, V>>) {
+        let slots: Vec<Slot> = self.table.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.drop_slot(slot, Cause::Invalidated, removed);
+        }
     }
 
     /// Removes at most `most` expired entries, the longest expired first.
     pub fn sweep(&mut self, now: Nanos, most: usize, removed: &mut Vec<Removed<K, V>>) {
         for _ in 0..most {
-            let Some(slot) = self.expired(now) else { return };
-            self.policy.remove(slot);
-            self.take(slot, Cause::Expired, removed);
+            let Some(slot) = self.lifetimes.first_expired(now) else { return };
+            self.drop_slot(slot, Cause::Expired, removed);
         }
     }
 
     /// The entries that are not expired at `now`, in no particular order.
-    pub fn iter(&self, now: Nanos) -> impl Iterator<Item = (&K, &V)> {
-        self.entries.iter().enumerate().filter_map(move |(slot, entry)| {
-            let entry = entry.as_ref()?;
-            (now < self.lifetime(slot as Slot).expires_at).then_some((&entry.key, &entry.value))
-        })
+    pub fn iter(&self, now: Nanos) -> impl Iterator<Item = &Entry<K, V>> {
+        self.table.iter().filter(move |(slot, _)| !self.lifetimes.is_expired(*slot, now)).map(|(_, entry)| entry)
     }
 
-    fn access(&self, id: u64, weight: u64, tick: Tick) -> Access {
+    #[inline]
+    fn access(&self, id: u64, weight: NonZeroU64, tick: Tick) -> Access {
         let next = match &self.oracle {
             Some(oracle) => oracle.get(tick as usize).copied().unwrap_or(NEVER),
             None => NEVER,
         };
-        Access { id, tick, weight, next }
+        Access { id, tick, weight: weight.get(), next }
     }
 
+    /// The slot of a key and its freshness, if that may be served.
     #[inline]
-    fn find(&self, id: u64, mut same: impl FnMut(&K) -> bool) -> Option<Slot> {
-        self.table
-            .find(id, |&slot| {
-                let entry = self.entry(slot);
-                entry.id == id && same(&entry.key)
-            })
-            .copied()
-    }
-
-    #[inline]
-    fn entry(&self, slot: Slot) -> &Entry<K, V> {
-        self.entries[slot as usize].as_ref().expect("the table names resident slots")
-    }
-
-    fn lifetime(&self, slot: Slot) -> Lifetime {
-        self.lifetimes.get(slot as usize).copied().unwrap_or(Lifetime::IMMORTAL)
-    }
-
-    #[inline]
-    fn freshness(&mut self, slot: Slot, now: Nanos, accept: Accept) -> Freshness {
-        let Some(lifetime) = self.lifetimes.get(slot as usize) else { return Freshness::Fresh };
+    fn servable(
+        &mut self,
+        id: u64,
+        now: Nanos,
+        accept: Accept,
+        same: impl FnMut(&K) -> bool,
+    ) -> Option<(Slot, Freshness)> {
+        let slot = self.table.find(id, same)?;
+        let Some(lifetime) = self.lifetimes.get(slot) else { return Some((slot, Freshness::Fresh)) };
         let chance = &mut self.chance;
-        judge(lifetime, now, || if accept == Accept::Stale { uniform(chance) } else { 1.0 })
-    }
-
-    fn expired(&self, now: Nanos) -> Option<Slot> {
-        self.deadlines.peek().filter(|&(expires_at, _)| expires_at <= now).map(|(_, slot)| slot)
+        let freshness = judge(lifetime, now, || if accept == Accept::Stale { uniform(chance) } else { 1.0 });
+        match freshness {
+            Freshness::Fresh | Freshness::Early => Some((slot, freshness)),
+            Freshness::Stale => (accept == Accept::Stale).then_some((slot, freshness)),
+            Freshness::Expired => None,
+        }
     }
 
     /// Makes room for an absent key; false when the policy turns it away.
     fn admit(&mut self, access: &Access, now: Nanos, removed: &mut Vec<Removed<K, V>>) -> bool {
         self.policy.miss(access);
-        while self.used + access.weight > self.capacity {
+        while self.capacity - self.used < access.weight {
             if !self.evict(access, now, removed) {
                 return false;
             }
@@ -306,89 +265,69 @@ impl<K, V> Store<K, V> {
 
     /// The eviction: expired entries leave first, then the policy's choice.
     fn evict(&mut self, incoming: &Access, now: Nanos, removed: &mut Vec<Removed<K, V>>) -> bool {
-        if let Some(slot) = self.expired(now) {
-            self.policy.remove(slot);
-            self.take(slot, Cause::Expired, removed);
+        if let Some(slot) = self.lifetimes.first_expired(now) {
+            self.drop_slot(slot, Cause::Expired, removed);
             return true;
         }
-        self.policy.evict(incoming).is_some_and(|slot| {
+        let victim = self.policy.evict(incoming);
+        if let Some(slot) = victim {
             self.take(slot, Cause::Evicted, removed);
-            true
-        })
+        }
+        victim.is_some()
     }
 
-    fn insert(&mut self, entry: Entry<K, V>, access: &Access, lifetime: Lifetime) {
+    fn insert(&mut self, arrival: Arrival<K, V>, access: &Access) {
+        let Arrival { id, key, value, weight, lifetime, tags } = arrival;
         self.used += access.weight;
-        let slot = self.vacant.pop().unwrap_or_else(|| {
-            self.entries.push(None);
-            Slot::try_from(self.entries.len() - 1).expect("fewer than 2^32 entries")
-        });
-        self.entries[slot as usize] = Some(entry);
-        let entries = &self.entries;
-        self.table.insert_unique(access.id, slot, |&slot| {
-            entries[slot as usize].as_ref().expect("the table names resident slots").id
-        });
-        self.set_lifetime(slot, lifetime);
+        let slot = self.table.insert(Entry { id, weight, key, value });
+        self.lifetimes.set(slot, lifetime);
+        self.tags.attach(slot, &tags);
         self.policy.insert(slot, access);
     }
 
+    /// A new value for a resident key; true when it stayed, which a heavier one may not.
     fn replace(
         &mut self,
         slot: Slot,
+        arrival: Arrival<K, V>,
         access: &Access,
-        (key, value): (K, V),
-        lifetime: Lifetime,
         now: Nanos,
         removed: &mut Vec<Removed<K, V>>,
     ) -> bool {
-        let was = self.lifetime(slot);
-        let entry = self.entries[slot as usize].as_mut().expect("found in the table");
-        self.used = self.used - entry.weight.get() + access.weight;
-        entry.weight = NonZeroU64::new(access.weight).expect("at least 1");
-        let old = std::mem::replace(&mut entry.value, value);
-        let cause = if now >= was.expires_at { Cause::Expired } else { Cause::Replaced };
+        let cause = if self.lifetimes.is_expired(slot, now) { Cause::Expired } else { Cause::Replaced };
+        let entry = self.table.at_mut(slot);
+        let value = std::mem::replace(&mut entry.value, arrival.value);
+        let weight = std::mem::replace(&mut entry.weight, arrival.weight);
+        removed.push(Removed { key: arrival.key, value, cause });
         self.stats.count(cause);
-        removed.push(Removed { key, value: old, cause });
-        self.set_lifetime(slot, lifetime);
+        self.lifetimes.set(slot, arrival.lifetime);
+        self.tags.detach(slot);
+        self.tags.attach(slot, &arrival.tags);
+        self.used = self.used - weight.get() + access.weight;
         self.policy.hit(slot, access);
+        let evicted = removed.len();
         while self.used > self.capacity {
             if !self.evict(access, now, removed) {
-                self.policy.remove(slot);
-                self.take(slot, Cause::Evicted, removed);
+                self.drop_slot(slot, Cause::Evicted, removed);
             }
         }
-        self.entries[slot as usize].as_ref().is_some_and(|entry| entry.id == access.id)
+        removed.len() == evicted || self.table.holds(slot, access.id)
     }
 
-    fn set_lifetime(&mut self, slot: Slot, lifetime: Lifetime) {
-        let index = slot as usize;
-        if lifetime.expires_at == FOREVER && lifetime.fresh_until == FOREVER {
-            self.forget_lifetime(slot);
-            return;
-        }
-        if index >= self.lifetimes.len() {
-            self.lifetimes.resize(index + 1, Lifetime::IMMORTAL);
-        }
-        self.lifetimes[index] = lifetime;
-        self.deadlines.set(slot, lifetime.expires_at);
-    }
-
-    fn forget_lifetime(&mut self, slot: Slot) {
-        if let Some(lifetime) = self.lifetimes.get_mut(slot as usize) {
-            *lifetime = Lifetime::IMMORTAL;
-            self.deadlines.remove(slot);
-        }
+    /// Empties a slot for a reason that is not the policy's.
+    fn drop_slot(&mut self, slot: Slot, cause: Cause, removed: &mut Vec<Removed<K, V>>) {
+        self.policy.remove(slot);
+        self.take(slot, cause, removed);
     }
 
     /// Empties a slot that the policy has already let go.
     fn take(&mut self, slot: Slot, cause: Cause, removed: &mut Vec<Removed<K, V>>) {
-        let entry = self.entries[slot as usize].take().expect("only resident slots are taken");
-        self.table.find_entry(entry.id, |&other| other == slot).expect("resident").remove();
-        self.used -= entry.weight.get();
-        self.vacant.push(slot);
-        self.forget_lifetime(slot);
+        let Entry { weight, key, value, .. } = self.table.take(slot);
+        self.used -= weight.get();
+        self.lifetimes.forget(slot);
+        self.tags.detach(slot);
         self.stats.count(cause);
-        removed.push(Removed { key: entry.key, value: entry.value, cause });
+        removed.push(Removed { key, value, cause });
     }
 }
 
