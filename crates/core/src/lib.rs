@@ -2,11 +2,13 @@
 //! that replays traces through the same code. No Python, no I/O, no clock, no unseeded chance.
 
 pub mod access;
+pub mod chance;
 pub mod error;
 pub mod flights;
 mod heap;
 mod list;
 pub mod policy;
+pub mod removed;
 pub mod shards;
 pub mod simulate;
 pub mod staleness;

@@ -89,11 +89,20 @@ impl List {
     }
 
     /// Moves `slot`, which is on this list, to its front.
+    #[inline]
     pub fn move_to_front(&mut self, links: &mut Links, slot: Slot) {
-        if self.front != slot {
-            self.remove(links, slot);
-            self.push_front(links, slot);
+        if self.front == slot {
+            return;
         }
+        let Link { newer, older } = *links.at(slot);
+        links.at(newer).older = older;
+        match some(older) {
+            Some(older) => links.at(older).newer = newer,
+            None => self.back = newer,
+        }
+        *links.at(slot) = Link { newer: NIL, older: self.front };
+        links.at(self.front).newer = slot;
+        self.front = slot;
     }
 
     /// Takes the oldest slot off the list.

@@ -1,13 +1,14 @@
 //! n stores behind n locks, each with the loads in flight for its keys.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::access::Nanos;
+use crate::access::{Nanos, Tick};
 use crate::error::Error;
 use crate::flights::Flights;
 use crate::policy::{self, Setting};
+use crate::removed::Removals;
 use crate::stats::Stats;
-use crate::store::{Arrival, Removed, Store};
+use crate::store::{Arrival, Store};
 use crate::tags::Tag;
 
 /// A store and its loads in flight. Whatever changes a key cancels the load that began before the change.
@@ -21,14 +22,14 @@ pub struct Shard<K, V, F> {
 /// What left a shard; to be dropped after its lock is released, since dropping may run foreign code.
 pub struct Debris<K, V, F> {
     /// Entries.
-    pub entries: Vec<Removed<K, V>>,
+    pub entries: Removals<K, V>,
     /// Loads.
     pub flights: Vec<(K, F)>,
 }
 
 impl<K, V, F> Default for Debris<K, V, F> {
     fn default() -> Self {
-        Self { entries: Vec::new(), flights: Vec::new() }
+        Self { entries: Removals::default(), flights: Vec::new() }
     }
 }
 
@@ -90,11 +91,12 @@ impl<K, V, F> Shard<K, V, F> {
 pub struct Shards<K, V, F>(Box<[Mutex<Shard<K, V, F>>]>);
 
 impl<K, V, F> Shards<K, V, F> {
-    /// Divides the capacity among `count` shards, each with a policy called `name` of its own.
+    /// Divides the capacity among `count` shards, each with a policy called `name` of its own. An oracle tells the
+    /// next access of every lookup to come, in order; it needs a single shard.
     ///
     /// # Errors
     /// Unknown policy, a capacity of 0, or more shards than units of capacity.
-    pub fn new(count: usize, name: &str, setting: &Setting) -> Result<Self, Error> {
+    pub fn new(count: usize, name: &str, setting: &Setting, oracle: Option<Arc<[Tick]>>) -> Result<Self, Error> {
         let (capacity, shards) = (setting.capacity, count as u64);
         if capacity == 0 {
             return Err(Error::ZeroCapacity);
@@ -105,7 +107,7 @@ impl<K, V, F> Shards<K, V, F> {
         let shard = |at: u64| {
             let share = capacity / shards + u64::from(at < capacity % shards);
             let setting = Setting { capacity: share, seed: setting.seed.wrapping_add(at) };
-            let store = Store::new(share, setting.seed, policy::build(name, &setting)?);
+            let store = Store::new(share, setting.seed, policy::build(name, &setting)?).with_oracle(oracle.clone());
             Ok(Mutex::new(Shard { store, flights: Flights::default() }))
         };
         (0..shards).map(shard).collect::<Result<_, _>>().map(Self)

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use crate::access::{NEVER, Tick, mix};
 use crate::error::Error;
 use crate::policy::{self, Setting};
+use crate::removed::Removals;
 use crate::staleness::Lifetime;
-use crate::store::{Accept, Arrival, Removed, Store};
+use crate::store::{Accept, Arrival, Store};
 
 /// Ids are mixed already; hashing them again would be work for nothing.
 #[derive(Default)]
@@ -128,7 +129,7 @@ pub struct Simulation {
     accesses: Arc<Accesses>,
     weights: Weights,
     counts: Counts,
-    removed: Vec<Removed<(), ()>>,
+    removed: Removals<(), ()>,
 }
 
 impl Simulation {
@@ -141,17 +142,17 @@ impl Simulation {
             return Err(Error::ZeroCapacity);
         }
         let store = Store::new(setting.capacity, setting.seed, policy::build(name, setting)?)
-            .with_oracle(Arc::clone(&accesses.next));
-        Ok(Self { store, accesses, weights, counts: Counts::default(), removed: Vec::new() })
+            .with_oracle(Some(Arc::clone(&accesses.next)));
+        Ok(Self { store, accesses, weights, counts: Counts::default(), removed: Removals::default() })
     }
 
-    /// Replays the next `steps` accesses, or those that are left.
+    /// Replays the next `steps` accesses, or those that are left, and returns the counts so far.
     pub fn run(&mut self, steps: usize) -> Counts {
         self.replay(steps, |_| ())
     }
 
     /// The same, and tells for each access whether it hit.
-    pub fn trace_hits(&mut self, steps: usize) -> Vec<bool> {
+    pub fn hits(&mut self, steps: usize) -> Vec<bool> {
         let mut hits = Vec::with_capacity(steps.min(self.accesses.len()));
         self.replay(steps, |hit| hits.push(hit));
         hits

@@ -28,6 +28,31 @@ impl Lifetime {
     pub const IMMORTAL: Self = Self { stored_at: 0, fresh_until: FOREVER, expires_at: FOREVER, load_time: 0 };
 }
 
+/// How values age unless told otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Aging {
+    /// How long they are fresh; [`FOREVER`] when they do not age.
+    pub ttl: Nanos,
+    /// How long after that they may still be served while a refresh runs.
+    pub stale_ttl: Nanos,
+    /// Share of the ttl, in [0, 1), by which chance shortens it, so that what was stored together does not
+    /// expire together.
+    pub jitter: f64,
+}
+
+impl Aging {
+    /// The lifetime of a value stored at `now`; `chance` is uniform in (0, 1].
+    pub fn lifetime(&self, now: Nanos, load_time: Nanos, chance: impl FnOnce() -> f64) -> Lifetime {
+        if self.ttl == FOREVER {
+            return Lifetime::IMMORTAL;
+        }
+        let ttl =
+            if self.jitter > 0.0 { (self.ttl as f64 * (1.0 - self.jitter * chance())) as Nanos } else { self.ttl };
+        let fresh_until = now.saturating_add(ttl.max(1));
+        Lifetime { stored_at: now, fresh_until, expires_at: fresh_until.saturating_add(self.stale_ttl), load_time }
+    }
+}
+
 /// What an entry's age allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {

@@ -4,7 +4,9 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::access::{Access, NEVER, Nanos, Slot, Tick};
+use crate::chance::Chance;
 use crate::policy::Policy;
+use crate::removed::{Removals, Removed};
 use crate::staleness::{Freshness, Lifetime, Lifetimes, judge};
 use crate::stats::{Cause, Stats};
 use crate::table::{Entry, Table};
@@ -29,16 +31,6 @@ pub struct Arrival<K, V> {
     pub tags: Box<[Tag]>,
 }
 
-/// An entry that left the store, or never entered it.
-pub struct Removed<K, V> {
-    /// Its key.
-    pub key: K,
-    /// Its value.
-    pub value: V,
-    /// Why.
-    pub cause: Cause,
-}
-
 /// What a lookup may return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accept {
@@ -60,7 +52,7 @@ pub struct Store<K, V> {
     tick: Tick,
     last_miss: Option<u64>,
     stats: Stats,
-    chance: u64,
+    chance: Chance,
 }
 
 impl<K, V> Store<K, V> {
@@ -78,14 +70,14 @@ impl<K, V> Store<K, V> {
             tick: 0,
             last_miss: None,
             stats: Stats::default(),
-            chance: seed | 1,
+            chance: Chance::new(seed),
         }
     }
 
     /// Tells the next access of every lookup to come, for policies that need the future.
     #[must_use]
-    pub fn with_oracle(mut self, oracle: Arc<[Tick]>) -> Self {
-        self.oracle = Some(oracle);
+    pub fn with_oracle(mut self, oracle: Option<Arc<[Tick]>>) -> Self {
+        self.oracle = oracle;
         self
     }
 
@@ -113,8 +105,13 @@ impl<K, V> Store<K, V> {
         &self.stats
     }
 
+    /// The store's seeded source of chance.
+    pub fn chance(&mut self) -> &mut Chance {
+        &mut self.chance
+    }
+
     /// Looks a key up: counts, and tells the policy.
-    #[inline]
+    #[inline(always)]
     pub fn get(
         &mut self,
         id: u64,
@@ -151,7 +148,7 @@ impl<K, V> Store<K, V> {
         arrival: Arrival<K, V>,
         now: Nanos,
         same: impl FnMut(&K) -> bool,
-        removed: &mut Vec<Removed<K, V>>,
+        removed: &mut Removals<K, V>,
     ) -> bool {
         if self.last_miss.take() != Some(arrival.id) {
             self.tick += 1; // nobody looked for it first, so storing it is the access
@@ -180,13 +177,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// Removes a key; true when it was there and not expired.
-    pub fn remove(
-        &mut self,
-        id: u64,
-        now: Nanos,
-        same: impl FnMut(&K) -> bool,
-        removed: &mut Vec<Removed<K, V>>,
-    ) -> bool {
+    pub fn remove(&mut self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool, removed: &mut Removals<K, V>) -> bool {
         let Some(slot) = self.table.find(id, same) else { return false };
         let expired = self.lifetimes.is_expired(slot, now);
         self.drop_slot(slot, if expired { Cause::Expired } else { Cause::Invalidated }, removed);
@@ -194,7 +185,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// Removes the entries that carry `tag`, and says how many.
-    pub fn remove_tag(&mut self, tag: Tag, removed: &mut Vec<Removed<K, V>>) -> usize {
+    pub fn remove_tag(&mut self, tag: Tag, removed: &mut Removals<K, V>) -> usize {
         let before = self.len();
         while let Some(slot) = self.tags.any(tag) {
             self.drop_slot(slot, Cause::Invalidated, removed);
@@ -203,7 +194,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// Removes all entries.
-    pub fn clear(&mut self, removed: &mut Vec<Removed<K, V>>) {
+    pub fn clear(&mut self, removed: &mut Removals<K, V>) {
         let slots: Vec<Slot> = self.table.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             self.drop_slot(slot, Cause::Invalidated, removed);
@@ -211,7 +202,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// Removes at most `most` expired entries, the longest expired first.
-    pub fn sweep(&mut self, now: Nanos, most: usize, removed: &mut Vec<Removed<K, V>>) {
+    pub fn sweep(&mut self, now: Nanos, most: usize, removed: &mut Removals<K, V>) {
         for _ in 0..most {
             let Some(slot) = self.lifetimes.first_expired(now) else { return };
             self.drop_slot(slot, Cause::Expired, removed);
@@ -233,7 +224,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// The slot of a key and its freshness, if that may be served.
-    #[inline]
+    #[inline(always)]
     fn servable(
         &mut self,
         id: u64,
@@ -244,7 +235,7 @@ impl<K, V> Store<K, V> {
         let slot = self.table.find(id, same)?;
         let Some(lifetime) = self.lifetimes.get(slot) else { return Some((slot, Freshness::Fresh)) };
         let chance = &mut self.chance;
-        let freshness = judge(lifetime, now, || if accept == Accept::Stale { uniform(chance) } else { 1.0 });
+        let freshness = judge(lifetime, now, || if accept == Accept::Stale { chance.draw() } else { 1.0 });
         match freshness {
             Freshness::Fresh | Freshness::Early => Some((slot, freshness)),
             Freshness::Stale => (accept == Accept::Stale).then_some((slot, freshness)),
@@ -253,7 +244,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// Makes room for an absent key; false when the policy turns it away.
-    fn admit(&mut self, access: &Access, now: Nanos, removed: &mut Vec<Removed<K, V>>) -> bool {
+    fn admit(&mut self, access: &Access, now: Nanos, removed: &mut Removals<K, V>) -> bool {
         self.policy.miss(access);
         while self.capacity - self.used < access.weight {
             if !self.evict(access, now, removed) {
@@ -264,7 +255,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// The eviction: expired entries leave first, then the policy's choice.
-    fn evict(&mut self, incoming: &Access, now: Nanos, removed: &mut Vec<Removed<K, V>>) -> bool {
+    fn evict(&mut self, incoming: &Access, now: Nanos, removed: &mut Removals<K, V>) -> bool {
         if let Some(slot) = self.lifetimes.first_expired(now) {
             self.drop_slot(slot, Cause::Expired, removed);
             return true;
@@ -292,7 +283,7 @@ impl<K, V> Store<K, V> {
         arrival: Arrival<K, V>,
         access: &Access,
         now: Nanos,
-        removed: &mut Vec<Removed<K, V>>,
+        removed: &mut Removals<K, V>,
     ) -> bool {
         let cause = if self.lifetimes.is_expired(slot, now) { Cause::Expired } else { Cause::Replaced };
         let entry = self.table.at_mut(slot);
@@ -315,13 +306,13 @@ impl<K, V> Store<K, V> {
     }
 
     /// Empties a slot for a reason that is not the policy's.
-    fn drop_slot(&mut self, slot: Slot, cause: Cause, removed: &mut Vec<Removed<K, V>>) {
+    fn drop_slot(&mut self, slot: Slot, cause: Cause, removed: &mut Removals<K, V>) {
         self.policy.remove(slot);
         self.take(slot, cause, removed);
     }
 
     /// Empties a slot that the policy has already let go.
-    fn take(&mut self, slot: Slot, cause: Cause, removed: &mut Vec<Removed<K, V>>) {
+    fn take(&mut self, slot: Slot, cause: Cause, removed: &mut Removals<K, V>) {
         let Entry { weight, key, value, .. } = self.table.take(slot);
         self.used -= weight.get();
         self.lifetimes.forget(slot);
@@ -329,13 +320,4 @@ impl<K, V> Store<K, V> {
         self.stats.count(cause);
         removed.push(Removed { key, value, cause });
     }
-}
-
-/// Uniform in (0, 1]: xorshift64* (Vigna, ACM TOMS 42(4), 2016).
-fn uniform(state: &mut u64) -> f64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    let bits = state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11;
-    (bits + 1) as f64 / (1u64 << 53) as f64
 }

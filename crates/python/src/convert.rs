@@ -1,0 +1,59 @@
+//! Python values to the core's words, and back.
+
+use forecache_core::access::{Nanos, spread};
+use forecache_core::error::Error;
+use forecache_core::staleness::FOREVER;
+use forecache_core::tags::Tag;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyFloat, PyString};
+
+/// Seconds to nanoseconds; infinity is for ever.
+pub fn nanos(seconds: f64) -> Nanos {
+    (seconds * 1e9) as Nanos
+}
+
+/// Nanoseconds to seconds.
+pub fn seconds(nanos: Nanos) -> f64 {
+    nanos as f64 / 1e9
+}
+
+/// A duration as users write it: seconds, a string such as "5m", or a timedelta.
+pub fn duration(value: &Bound<'_, PyAny>) -> PyResult<Nanos> {
+    if let Ok(seconds) = value.cast_exact::<PyFloat>() {
+        let seconds = seconds.value();
+        if seconds > 0.0 {
+            return Ok(if seconds.is_finite() { nanos(seconds) } else { FOREVER });
+        }
+    }
+    let parsed = value.py().import("forecache.units")?.getattr("parse_duration")?.call1((value,))?;
+    Ok(nanos(parsed.extract()?))
+}
+
+/// The hash of a tag.
+pub fn tag(tag: &Bound<'_, PyAny>) -> PyResult<Tag> {
+    if tag.is_instance_of::<PyString>() {
+        return Ok(spread(tag.hash()? as u64));
+    }
+    Err(PyTypeError::new_err(format!("tag {} is no str; expected a str such as 'user:7'", tag.repr()?)))
+}
+
+/// The hashes of several tags.
+pub fn tags(tags: Option<&Bound<'_, PyAny>>) -> PyResult<Box<[Tag]>> {
+    let Some(tags) = tags else { return Ok(Box::default()) };
+    if tags.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err(format!("tags is the str {0}; expected several, as in [{0}]", tags.repr()?)));
+    }
+    tags.try_iter()?.map(|item| tag(&item?)).collect()
+}
+
+/// A column of a trace: any contiguous buffer of unsigned 64-bit integers.
+pub fn column(values: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+    PyBuffer::<u64>::get(values)?.to_vec(values.py())
+}
+
+/// The core's errors are about arguments.
+pub fn error(error: Error) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}

@@ -1,0 +1,169 @@
+//! Python objects as keys: equal only if of one type, so that `1`, `True`, `1.0` and `"1"` are four keys.
+
+use std::cell::RefCell;
+
+use forecache_core::access::spread;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
+
+/// Comparisons of keys whose types are written in Python that one lookup makes at most, before it gives up.
+const MOST_COMPARISONS: usize = 1000;
+
+/// Depth of nested tuples that are compared natively.
+const DEEPEST_TUPLE: usize = 8;
+
+/// Whether two keys are the same, as far as that can be told without running Python code.
+enum Verdict {
+    Same,
+    Different,
+    AskPython,
+}
+
+/// What is known about a key's equality with others that only Python code can compare it with.
+#[derive(Default)]
+struct Comparisons {
+    made: Vec<(Py<PyAny>, bool)>,
+    /// A key that has yet to be compared.
+    pending: Option<Py<PyAny>>,
+}
+
+/// A key on its way to a table: the object, and its id.
+pub struct Probe<'a, 'py> {
+    pub object: &'a Bound<'py, PyAny>,
+    pub id: u64,
+    comparisons: RefCell<Option<Box<Comparisons>>>,
+}
+
+impl<'a, 'py> Probe<'a, 'py> {
+    /// The probe for a key of which `id_of` gave the id.
+    #[inline]
+    pub fn new(object: &'a Bound<'py, PyAny>, id: u64) -> Self {
+        Self { object, id, comparisons: RefCell::new(None) }
+    }
+
+    /// Whether `key` is this one. A key that only Python code can compare counts as different and is kept in mind
+    /// for [`Self::settle`].
+    #[inline]
+    pub fn is(&self, key: &Py<PyAny>) -> bool {
+        key.is(self.object) || self.equals(key)
+    }
+
+    /// Whether a lookup met a key that only Python code can compare.
+    pub fn is_pending(&self) -> bool {
+        self.comparisons.borrow().as_ref().is_some_and(|comparisons| comparisons.pending.is_some())
+    }
+
+    /// Compares the key that was kept in mind, if there is one.
+    /// To be called without holding a lock: it may run any Python code.
+    ///
+    /// # Errors
+    /// What the comparison raised, or that there were too many.
+    pub fn settle(&self) -> PyResult<()> {
+        let pending = self.comparisons.borrow_mut().as_mut().and_then(|comparisons| comparisons.pending.take());
+        let Some(key) = pending else { return Ok(()) };
+        let equal = same_types(self.object, key.bind(self.object.py()), DEEPEST_TUPLE) && self.object.eq(&key)?;
+        let mut comparisons = self.comparisons.borrow_mut();
+        let made = &mut comparisons.as_mut().expect("something was pending").made;
+        made.push((key, equal));
+        if made.len() < MOST_COMPARISONS {
+            return Ok(());
+        }
+        let message = "over 1000 keys of one hash; expected __hash__ of the key's type to tell its values apart";
+        Err(PyRuntimeError::new_err(message))
+    }
+
+    fn equals(&self, key: &Py<PyAny>) -> bool {
+        let key = key.bind(self.object.py());
+        match compare(self.object, key) {
+            Verdict::Same => true,
+            Verdict::Different => false,
+            Verdict::AskPython => self.remembers(key),
+        }
+    }
+
+    fn remembers(&self, key: &Bound<'_, PyAny>) -> bool {
+        let mut comparisons = self.comparisons.borrow_mut();
+        let comparisons = comparisons.get_or_insert_with(Box::default);
+        if let Some((_, equal)) = comparisons.made.iter().find(|(known, _)| known.is(key)) {
+            return *equal;
+        }
+        comparisons.pending = Some(key.clone().unbind());
+        false
+    }
+}
+
+/// The id of a key.
+///
+/// # Errors
+/// The key is not hashable.
+#[inline]
+pub fn id_of(object: &Bound<'_, PyAny>) -> PyResult<u64> {
+    Ok(spread(object.hash()? as u64))
+}
+
+/// Whether no comparison with this key can need Python code.
+#[inline]
+pub fn is_native(object: &Bound<'_, PyAny>) -> bool {
+    is_scalar(object) || is_native_tuple(object, DEEPEST_TUPLE)
+}
+
+fn compare(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Verdict {
+    if one.is(other) {
+        return Verdict::Same;
+    }
+    if one.get_type_ptr() != other.get_type_ptr() {
+        return Verdict::Different;
+    }
+    if is_scalar(one) {
+        // Equality of built-in scalars of one type runs no Python code and cannot fail.
+        return if one.eq(other).unwrap_or(false) { Verdict::Same } else { Verdict::Different };
+    }
+    match (one.cast_exact::<PyTuple>(), other.cast_exact::<PyTuple>()) {
+        (Ok(one), Ok(other)) if is_native_tuple(one, DEEPEST_TUPLE) => compare_tuples(one, other),
+        _ => Verdict::AskPython,
+    }
+}
+
+fn compare_tuples(one: &Bound<'_, PyTuple>, other: &Bound<'_, PyTuple>) -> Verdict {
+    if one.len() != other.len() {
+        return Verdict::Different;
+    }
+    for (mine, others) in one.iter().zip(other.iter()) {
+        match compare(&mine, &others) {
+            Verdict::Same => {}
+            verdict => return verdict,
+        }
+    }
+    Verdict::Same
+}
+
+#[inline]
+fn is_scalar(object: &Bound<'_, PyAny>) -> bool {
+    object.is_exact_instance_of::<PyString>()
+        || object.is_exact_instance_of::<PyInt>()
+        || object.is_exact_instance_of::<PyBytes>()
+        || object.is_exact_instance_of::<PyFloat>()
+        || object.is_exact_instance_of::<PyBool>()
+        || object.is_none()
+}
+
+/// Whether an object is a tuple of built-in scalars and such tuples, at most `depth` deep.
+fn is_native_tuple(object: &Bound<'_, PyAny>, depth: usize) -> bool {
+    depth > 0
+        && object
+            .cast_exact::<PyTuple>()
+            .is_ok_and(|tuple| tuple.iter().all(|item| is_scalar(&item) || is_native_tuple(&item, depth - 1)))
+}
+
+/// Whether two objects are of one type and, if tuples, their items too.
+fn same_types(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>, depth: usize) -> bool {
+    one.get_type_ptr() == other.get_type_ptr()
+        && match (one.cast_exact::<PyTuple>(), other.cast_exact::<PyTuple>()) {
+            (Ok(one), Ok(other)) if depth > 0 => {
+                one.len() == other.len()
+                    && one.iter().zip(other.iter()).all(|(mine, others)| same_types(&mine, &others, depth - 1))
+            }
+            _ => true,
+        }
+}

@@ -1,0 +1,86 @@
+//! `Accesses` and `Simulation`: traces replayed through the core, with the GIL released.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use forecache_core::policy::Setting;
+use forecache_core::simulate::{self, Weights};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::convert;
+
+/// The columns of a trace that decide hits, with what can be known ahead: who comes back, and when.
+#[pyclass(frozen, module = "forecache._core")]
+pub struct Accesses(Arc<simulate::Accesses>);
+
+#[pymethods]
+impl Accesses {
+    #[new]
+    #[pyo3(signature = (keys, sizes=None))]
+    fn new(py: Python<'_>, keys: &Bound<'_, PyAny>, sizes: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let keys = convert::column(keys)?;
+        let sizes = sizes.map(convert::column).transpose()?;
+        if sizes.as_ref().is_some_and(|sizes| sizes.len() != keys.len()) {
+            return Err(PyValueError::new_err("keys and sizes differ in length; expected one size for each key"));
+        }
+        Ok(Self(Arc::new(py.detach(|| simulate::Accesses::new(keys, sizes)))))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Number of distinct keys.
+    #[getter]
+    fn unique(&self) -> usize {
+        self.0.unique()
+    }
+
+    /// Bytes of the distinct keys, each at its first size.
+    #[getter]
+    fn unique_bytes(&self) -> u64 {
+        self.0.unique_bytes()
+    }
+}
+
+/// One policy at one capacity over one trace.
+#[pyclass(frozen, module = "forecache._core")]
+pub struct Simulation(Mutex<simulate::Simulation>);
+
+#[pymethods]
+impl Simulation {
+    #[new]
+    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0))]
+    fn new(accesses: &Accesses, policy: &str, capacity: u64, weights: &str, seed: u64) -> PyResult<Self> {
+        let weights = match weights {
+            "unit" => Weights::Unit,
+            "size" => Weights::Size,
+            other => {
+                let message = format!("weights is '{other}'; expected 'unit' or 'size'");
+                return Err(PyValueError::new_err(message));
+            }
+        };
+        let setting = Setting { capacity, seed };
+        let simulation = simulate::Simulation::new(Arc::clone(&accesses.0), policy, &setting, weights);
+        Ok(Self(Mutex::new(simulation.map_err(convert::error)?)))
+    }
+
+    /// Replays the next `steps` accesses; returns accesses, hits, bytes and hit bytes so far.
+    fn run(&self, py: Python<'_>, steps: usize) -> (u64, u64, u64, u64) {
+        let counts = py.detach(|| self.lock().run(steps));
+        (counts.accesses, counts.hits, counts.bytes, counts.hit_bytes)
+    }
+
+    /// Replays the next `steps` accesses; returns a byte for each, 1 where it hit.
+    fn run_hits<'py>(&self, py: Python<'py>, steps: usize) -> Bound<'py, PyBytes> {
+        let hits: Vec<u8> = py.detach(|| self.lock().hits(steps).into_iter().map(u8::from).collect());
+        PyBytes::new(py, &hits)
+    }
+}
+
+impl Simulation {
+    fn lock(&self) -> MutexGuard<'_, simulate::Simulation> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,456 @@
+//! `Store`: the native half of a cache. Python objects go in and out; every decision is the core's.
+
+use std::num::NonZeroU64;
+use std::sync::MutexGuard;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use forecache_core::access::Nanos;
+use forecache_core::policy::Setting;
+use forecache_core::shards::{Debris, Shard, Shards};
+use forecache_core::staleness::{Aging, FOREVER, Freshness, Lifetime};
+use forecache_core::stats::Cause;
+use forecache_core::store::{Accept, Arrival};
+use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use pyo3::{PyTraverseError, PyVisit};
+
+use crate::convert;
+use crate::key::{Probe, id_of, is_native};
+
+type Object = Py<PyAny>;
+type ObjectShard = Shard<Object, Object, Object>;
+type ObjectDebris = Debris<Object, Object, Object>;
+
+/// What a cache keeps about one key; times are seconds of the cache's clock.
+#[pyclass(frozen, get_all, module = "forecache")]
+pub struct Entry {
+    value: Object,
+    weight: u64,
+    stored_at: Option<f64>,
+    fresh_until: Option<f64>,
+    expires_at: Option<f64>,
+}
+
+#[pymethods]
+impl Entry {
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let moment = |at: Option<f64>| at.map_or("None".to_owned(), |at| format!("{at:.3}"));
+        Ok(format!(
+            "Entry(value={}, weight={}, stored_at={}, fresh_until={}, expires_at={})",
+            self.value.bind(py).repr()?,
+            self.weight,
+            moment(self.stored_at),
+            moment(self.fresh_until),
+            moment(self.expires_at)
+        ))
+    }
+}
+
+/// A bounded table of Python objects.
+#[pyclass(frozen, subclass, weakref, module = "forecache._core")]
+pub struct Store {
+    shards: Shards<Object, Object, Object>,
+    aging: Aging,
+    /// Whether any value was ever given a lifetime; until then no call reads the clock.
+    has_aged: AtomicBool,
+    started: Instant,
+    clock: Option<Object>,
+    weigher: Option<Object>,
+    listener: Option<Object>,
+    #[pyo3(get)]
+    capacity: u64,
+}
+
+#[pymethods]
+impl Store {
+    #[new]
+    #[pyo3(signature = (capacity, policy, *, seed=0, shards=1, ttl=None, stale_ttl=0.0, jitter=0.0,
+                        clock=None, weigher=None, listener=None, oracle=None))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments of a constructor
+    fn new(
+        capacity: u64,
+        policy: &str,
+        seed: u64,
+        shards: usize,
+        ttl: Option<f64>,
+        stale_ttl: f64,
+        jitter: f64,
+        clock: Option<Object>,
+        weigher: Option<Object>,
+        listener: Option<Object>,
+        oracle: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let oracle = oracle.map(convert::column).transpose()?.map(Into::into);
+        let shards = Shards::new(shards, policy, &Setting { capacity, seed }, oracle).map_err(convert::error)?;
+        let aging = Aging { ttl: ttl.map_or(FOREVER, convert::nanos), stale_ttl: convert::nanos(stale_ttl), jitter };
+        let has_aged = AtomicBool::new(aging.ttl != FOREVER);
+        Ok(Self { shards, aging, has_aged, started: Instant::now(), clock, weigher, listener, capacity })
+    }
+
+    /// The value of a fresh entry, else `default`.
+    #[pyo3(signature = (key, default=None, /))]
+    fn get(&self, key: &Bound<'_, PyAny>, default: Option<Object>) -> PyResult<Option<Object>> {
+        Ok(self.look_up(key, Accept::Fresh)?.map(|(value, _)| value).or(default))
+    }
+
+    /// The values of the keys that have a fresh one.
+    #[pyo3(signature = (keys, /))]
+    fn get_many<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let found = PyDict::new(keys.py());
+        for key in keys.try_iter()? {
+            let key = key?;
+            if let Some((value, _)) = self.look_up(&key, Accept::Fresh)? {
+                found.set_item(key, value)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The value of a fresh entry that needs no early refresh, else `default`; a stale one counts as served.
+    fn _read(&self, key: &Bound<'_, PyAny>, default: Object) -> PyResult<Object> {
+        Ok(match self.look_up(key, Accept::Stale)? {
+            Some((value, Freshness::Fresh)) => value,
+            _ => default,
+        })
+    }
+
+    /// What is kept about a key, or None; counts nothing and changes nothing.
+    #[pyo3(signature = (key, /))]
+    fn peek(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Entry>> {
+        let now = self.now(key.py())?;
+        self.on_shard(key, |shard, probe| {
+            let (entry, lifetime) = shard.store.peek(probe.id, now, |key| probe.is(key))?;
+            let ages = lifetime != Lifetime::IMMORTAL;
+            let moment = |at: Nanos| (ages && at != FOREVER).then(|| convert::seconds(at));
+            Some(Entry {
+                value: entry.value.clone_ref(key.py()),
+                weight: entry.weight.get(),
+                stored_at: moment(lifetime.stored_at),
+                fresh_until: moment(lifetime.fresh_until),
+                expires_at: moment(lifetime.expires_at),
+            })
+        })
+    }
+
+    /// Stores a value; true when it stayed.
+    #[pyo3(signature = (key, value, *, ttl=None, stale_ttl=None, tags=None, weight=None))]
+    fn set(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: Object,
+        ttl: Option<&Bound<'_, PyAny>>,
+        stale_ttl: Option<&Bound<'_, PyAny>>,
+        tags: Option<&Bound<'_, PyAny>>,
+        weight: Option<u64>,
+    ) -> PyResult<bool> {
+        let aging = self.aging_of(ttl, stale_ttl)?;
+        self.store(key, value, aging, tags, weight, |shard, arrival, now, probe, debris| {
+            let lifetime = aging.lifetime(now, 0, || shard.store.chance().draw());
+            shard.put(Arrival { lifetime, ..arrival }, now, |key| probe.is(key), debris)
+        })
+    }
+
+    /// Removes a key; true when it was there.
+    #[pyo3(signature = (key, /))]
+    fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let now = self.now(key.py())?;
+        let mut debris = Debris::default();
+        let was_there =
+            self.on_shard(key, |shard, probe| shard.remove(probe.id, now, |key| probe.is(key), &mut debris))?;
+        self.report(key.py(), debris);
+        Ok(was_there)
+    }
+
+    /// Removes all entries that carry a tag, and says how many.
+    #[pyo3(signature = (tag, /))]
+    fn invalidate_tag(&self, tag: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let (py, tag) = (tag.py(), convert::tag(tag)?);
+        Ok(self.sweep_shards(py, |shard, debris| shard.remove_tag(tag, debris)))
+    }
+
+    /// Removes everything.
+    fn clear(&self, py: Python<'_>) {
+        self.sweep_shards(py, |shard, debris| {
+            shard.clear(debris);
+            0
+        });
+    }
+
+    /// Begins the load of a key, or returns the ticket of the one in flight.
+    #[pyo3(signature = (key, ticket, tags=None))]
+    fn _begin(
+        &self,
+        key: &Bound<'_, PyAny>,
+        ticket: Object,
+        tags: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Object>> {
+        let tags = convert::tags(tags)?;
+        self.on_shard(key, |shard, probe| {
+            if let Some(flying) = shard.flights.find(probe.id, |key| probe.is(key)) {
+                return Some(flying.clone_ref(key.py()));
+            }
+            shard.flights.begin(probe.id, key.clone().unbind(), ticket, tags);
+            None
+        })
+    }
+
+    /// Ends a load with the value it produced; false when an invalidation came first, and nothing was stored.
+    #[pyo3(signature = (key, ticket, value, load_seconds, *, ttl=None, stale_ttl=None, tags=None))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments
+    fn _land(
+        &self,
+        key: &Bound<'_, PyAny>,
+        ticket: &Bound<'_, PyAny>,
+        value: Object,
+        load_seconds: f64,
+        ttl: Option<&Bound<'_, PyAny>>,
+        stale_ttl: Option<&Bound<'_, PyAny>>,
+        tags: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let aging = self.aging_of(ttl, stale_ttl)?;
+        self.store(key, value, aging, tags, None, |shard, arrival, now, probe, debris| {
+            let load_time = convert::nanos(load_seconds);
+            let lifetime = aging.lifetime(now, load_time, || shard.store.chance().draw());
+            shard.land(Arrival { lifetime, ..arrival }, now, |flying| flying.is(ticket), |key| probe.is(key), debris)
+        })
+    }
+
+    /// Ends a load that produced nothing to store.
+    fn _abandon(&self, key: &Bound<'_, PyAny>, ticket: &Bound<'_, PyAny>) -> PyResult<()> {
+        let id = id_of(key)?;
+        let mut dropped = Vec::new();
+        self.shards.of(id).flights.end(id, |flying| flying.is(ticket), &mut dropped);
+        Ok(())
+    }
+
+    /// Forgets all loads in flight: after a fork, those who ran them are gone.
+    fn _ground(&self) {
+        let mut dropped = Vec::new();
+        self.shards.iter().for_each(|mut shard| shard.flights.cancel_all(&mut dropped));
+    }
+
+    /// hits, stale, misses, and one count for each cause of removal.
+    fn _counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.shards.stats();
+        let counts = PyDict::new(py);
+        counts.set_item("hits", stats.hits)?;
+        counts.set_item("stale", stats.stale)?;
+        counts.set_item("misses", stats.misses)?;
+        for (cause, count) in Cause::ALL.iter().zip(stats.removed) {
+            counts.set_item(cause.name(), count)?;
+        }
+        Ok(counts)
+    }
+
+    /// All keys and values that are not expired, as a list of pairs.
+    fn _snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let now = self.now(py)?;
+        let mut pairs: Vec<(Object, Object)> = Vec::new();
+        for shard in self.shards.iter() {
+            pairs.extend(shard.store.iter(now).map(|entry| (entry.key.clone_ref(py), entry.value.clone_ref(py))));
+        }
+        PyList::new(py, pairs)
+    }
+
+    /// Total weight of the entries; never above `capacity`.
+    #[getter]
+    fn weight(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.store.used()).sum()
+    }
+
+    fn __len__(&self) -> usize {
+        self.shards.iter().map(|shard| shard.store.len()).sum()
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let now = self.now(key.py())?;
+        self.on_shard(key, |shard, probe| {
+            let found = shard.store.peek(probe.id, now, |key| probe.is(key));
+            found.is_some_and(|(_, lifetime)| now < lifetime.fresh_until)
+        })
+    }
+
+    fn __getitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<Object> {
+        match self.look_up(key, Accept::Fresh)? {
+            Some((value, _)) => Ok(value),
+            None => Err(PyKeyError::new_err(key.clone().unbind())),
+        }
+    }
+
+    fn __setitem__(&self, key: &Bound<'_, PyAny>, value: Object) -> PyResult<()> {
+        let aging = self.aging;
+        self.store(key, value, aging, None, None, |shard, arrival, now, probe, debris| {
+            let lifetime = aging.lifetime(now, 0, || shard.store.chance().draw());
+            shard.put(Arrival { lifetime, ..arrival }, now, |key| probe.is(key), debris)
+        })?;
+        Ok(())
+    }
+
+    fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.delete(key)? { Ok(()) } else { Err(PyKeyError::new_err(key.clone().unbind())) }
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let now = self.now(py)?;
+        let mut keys: Vec<Object> = Vec::new();
+        for shard in self.shards.iter() {
+            keys.extend(shard.store.iter(now).map(|entry| entry.key.clone_ref(py)));
+        }
+        Ok(PyList::new(py, keys)?.try_iter()?.into_any())
+    }
+
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        class: &Bound<'py, pyo3::types::PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        class.py().import("types")?.getattr("GenericAlias")?.call1((class, item))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for shard in self.shards.iter_free() {
+            for entry in shard.store.iter(0) {
+                visit.call(&entry.key)?;
+                visit.call(&entry.value)?;
+            }
+            for (key, ticket) in shard.flights.iter() {
+                visit.call(key)?;
+                visit.call(ticket)?;
+            }
+        }
+        for callable in [&self.clock, &self.weigher, &self.listener].into_iter().flatten() {
+            visit.call(callable)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let mut debris = Debris::default();
+        self.shards.iter_free().for_each(|mut shard| shard.clear(&mut debris));
+    }
+}
+
+impl Store {
+    #[inline(always)]
+    fn look_up(&self, key: &Bound<'_, PyAny>, accept: Accept) -> PyResult<Option<(Object, Freshness)>> {
+        let now = self.now(key.py())?;
+        self.on_shard(key, |shard, probe| {
+            let found = shard.store.get(probe.id, now, accept, |key| probe.is(key));
+            found.map(|(value, freshness)| (value.clone_ref(key.py()), freshness))
+        })
+    }
+
+    /// Weighs a value, lets `place` put it into its shard, and reports what left.
+    #[inline]
+    fn store(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: Object,
+        aging: Aging,
+        tags: Option<&Bound<'_, PyAny>>,
+        weight: Option<u64>,
+        place: impl FnOnce(&mut ObjectShard, Arrival<Object, Object>, Nanos, &Probe<'_, '_>, &mut ObjectDebris) -> bool,
+    ) -> PyResult<bool> {
+        let py = key.py();
+        let weight = self.weigh(key, &value, weight)?;
+        let tags = convert::tags(tags)?;
+        if aging.ttl != FOREVER {
+            self.has_aged.store(true, Ordering::Relaxed);
+        }
+        let now = self.now(py)?;
+        let mut debris = Debris::default();
+        let stayed = self.on_shard(key, |shard, probe| {
+            let (id, key) = (probe.id, key.clone().unbind());
+            let arrival = Arrival { id, key, value, weight, lifetime: Lifetime::IMMORTAL, tags };
+            place(shard, arrival, now, probe, &mut debris)
+        })?;
+        self.report(py, debris);
+        Ok(stayed)
+    }
+
+    /// Runs `act` on the locked shard of a key. No Python code runs meanwhile: comparisons that need it are made
+    /// before.
+    #[inline(always)] // the path of every hit
+    fn on_shard<R>(
+        &self,
+        key: &Bound<'_, PyAny>,
+        act: impl FnOnce(&mut ObjectShard, &Probe<'_, '_>) -> R,
+    ) -> PyResult<R> {
+        let probe = Probe::new(key, id_of(key)?);
+        let mut shard = if is_native(key) { self.shards.of(probe.id) } else { self.compare_first(&probe)? };
+        Ok(act(&mut shard, &probe))
+    }
+
+    /// Locks the shard of a key, once every comparison that needs Python code has been made.
+    #[cold]
+    fn compare_first(&self, probe: &Probe<'_, '_>) -> PyResult<MutexGuard<'_, ObjectShard>> {
+        loop {
+            let shard = self.shards.of(probe.id);
+            shard.store.peek(probe.id, 0, |key| probe.is(key));
+            shard.flights.find(probe.id, |key| probe.is(key));
+            if !probe.is_pending() {
+                return Ok(shard);
+            }
+            drop(shard);
+            probe.settle()?;
+        }
+    }
+
+    fn sweep_shards(
+        &self,
+        py: Python<'_>,
+        mut remove: impl FnMut(&mut ObjectShard, &mut ObjectDebris) -> usize,
+    ) -> usize {
+        let mut debris = Debris::default();
+        let removed = self.shards.iter().map(|mut shard| remove(&mut shard, &mut debris)).sum();
+        self.report(py, debris);
+        removed
+    }
+
+    fn aging_of(&self, ttl: Option<&Bound<'_, PyAny>>, stale_ttl: Option<&Bound<'_, PyAny>>) -> PyResult<Aging> {
+        Ok(Aging {
+            ttl: ttl.map_or(Ok(self.aging.ttl), convert::duration)?,
+            stale_ttl: stale_ttl.map_or(Ok(self.aging.stale_ttl), convert::duration)?,
+            jitter: self.aging.jitter,
+        })
+    }
+
+    #[inline(always)]
+    fn now(&self, py: Python<'_>) -> PyResult<Nanos> {
+        if self.has_aged.load(Ordering::Relaxed) { self.read_clock(py) } else { Ok(0) }
+    }
+
+    #[cold]
+    fn read_clock(&self, py: Python<'_>) -> PyResult<Nanos> {
+        match &self.clock {
+            None => Ok(self.started.elapsed().as_nanos() as Nanos),
+            Some(clock) => Ok(convert::nanos(clock.call0(py)?.extract(py)?)),
+        }
+    }
+
+    #[inline]
+    fn weigh(&self, key: &Bound<'_, PyAny>, value: &Object, weight: Option<u64>) -> PyResult<NonZeroU64> {
+        let weight: u64 = match (weight, &self.weigher) {
+            (Some(weight), _) => weight,
+            (None, None) => return Ok(NonZeroU64::MIN),
+            (None, Some(weigher)) => weigher.bind(key.py()).call1((key, value))?.extract()?,
+        };
+        NonZeroU64::new(weight).ok_or_else(|| {
+            PyValueError::new_err("weight is 0; expected at least 1, since entries without weight have no bound")
+        })
+    }
+
+    /// Tells the listener what left; what remains of it is dropped here, after all locks are released.
+    #[inline]
+    fn report(&self, py: Python<'_>, debris: ObjectDebris) {
+        let Some(listener) = &self.listener else { return };
+        for removed in debris.entries {
+            let arguments = (removed.key, removed.value, removed.cause.name());
+            if let Err(error) = listener.call1(py, arguments) {
+                error.write_unraisable(py, Some(listener.bind(py)));
+            }
+        }
+    }
+}
