@@ -4,9 +4,11 @@
 pub mod access;
 pub mod error;
 pub mod flights;
+mod ghost;
 mod heap;
 mod list;
 pub mod policy;
+mod segments;
 pub mod shards;
 pub mod simulate;
 pub mod staleness;

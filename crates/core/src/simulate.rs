@@ -140,7 +140,7 @@ impl Simulation {
         if setting.capacity == 0 {
             return Err(Error::ZeroCapacity);
         }
-        let store = Store::new(setting.capacity, setting.seed, policy::build(name, setting)?)
+        let store = Store::new(setting.capacity, setting.seed, policy::build_with_oracle(name, setting)?)
             .with_oracle(Arc::clone(&accesses.next));
         Ok(Self { store, accesses, weights, counts: Counts::default(), removed: Vec::new() })
     }
