@@ -2,6 +2,7 @@
 //! that replays traces through the same code. No Python, no I/O, no clock, no unseeded chance.
 
 pub mod access;
+mod climber;
 pub mod error;
 pub mod flights;
 mod ghost;
@@ -11,6 +12,7 @@ pub mod policy;
 mod segments;
 pub mod shards;
 pub mod simulate;
+mod sketch;
 pub mod staleness;
 pub mod stats;
 pub mod store;

@@ -33,6 +33,11 @@ fn some(slot: Slot) -> Option<Slot> {
 }
 
 impl Links {
+    /// The neighbour of `slot` towards the front of its list.
+    pub fn newer(&self, slot: Slot) -> Option<Slot> {
+        some(self.0[slot as usize].newer)
+    }
+
     fn reach(&mut self, slot: Slot) {
         if slot as usize >= self.0.len() {
             self.0.resize(slot as usize + 1, Link { newer: NIL, older: NIL });
@@ -53,11 +58,6 @@ impl List {
     /// The oldest slot.
     pub fn back(&self) -> Option<Slot> {
         some(self.back)
-    }
-
-    /// The neighbour of `slot` towards the front.
-    pub fn newer(&self, links: &Links, slot: Slot) -> Option<Slot> {
-        some(links.0[slot as usize].newer)
     }
 
     /// Puts `slot`, which is on no list, at the front.
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn from_oldest(list: &List, links: &Links) -> Vec<Slot> {
-        std::iter::successors(list.back(), |&slot| list.newer(links, slot)).collect()
+        std::iter::successors(list.back(), |&slot| links.newer(slot)).collect()
     }
 
     #[test]

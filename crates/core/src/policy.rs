@@ -6,10 +6,12 @@ use crate::error::Error;
 mod arc;
 mod fifo;
 mod lfu;
+mod lirs;
 mod lru;
 mod min;
 mod s3fifo;
 mod sieve;
+mod tinylfu;
 
 /// Decides who leaves. Sees slots and accesses: never values, clocks or statistics.
 ///
@@ -68,6 +70,8 @@ pub const POLICIES: &[Known] = &[
     online("sieve", |_| Box::new(sieve::Sieve::default())),
     online("s3fifo", |setting| Box::new(s3fifo::S3Fifo::new(setting))),
     online("arc", |setting| Box::new(arc::Arc::new(setting))),
+    online("lirs", |setting| Box::new(lirs::Lirs::new(setting))),
+    online("tinylfu", |setting| Box::new(tinylfu::TinyLfu::new(setting))),
     offline("min", |_| Box::new(min::Min::default())),
 ];
 

@@ -32,7 +32,7 @@ impl Lfu {
     /// The class of `frequency`, which is `below`'s neighbour if it exists; the rarest of all when `below` is `None`.
     fn class(&mut self, below: Option<Rank>, frequency: u64) -> Rank {
         let next = match below {
-            Some(below) => self.order.newer(&self.order_links, below),
+            Some(below) => self.order_links.newer(below),
             None => self.order.back(),
         };
         next.filter(|&rank| self.classes[rank as usize].frequency == frequency)

@@ -10,7 +10,8 @@ use crate::segments::Segments;
 const SMALL: usize = 0;
 const MAIN: usize = 1;
 
-/// One part in ten of the capacity is the small queue's, the rest the main queue's; section 5.1.
+/// One part in ten of the capacity is the small queue's; the rest is the main queue's, and the weight of what is
+/// remembered besides. Section 4.2 of the paper.
 const SMALL_SHARE: u64 = 10;
 /// Hits in the small queue that carry an entry to the main one: "accessed more than once".
 const PROMOTION: u8 = 2;
@@ -24,6 +25,7 @@ pub struct S3Fifo {
     ghost: Ghost,
     small_capacity: u64,
     main_capacity: u64,
+    ghost_capacity: u64,
     /// Whether the key on its way in was remembered.
     returning: bool,
     /// Before the first eviction the main queue takes what the small one has no room for.
@@ -40,6 +42,7 @@ impl S3Fifo {
             ghost: Ghost::default(),
             small_capacity,
             main_capacity: setting.capacity - small_capacity,
+            ghost_capacity: setting.capacity - setting.capacity.div_ceil(SMALL_SHARE),
             returning: false,
             filling: true,
         }
@@ -72,8 +75,8 @@ impl S3Fifo {
 
     fn remember(&mut self, slot: Slot) {
         let weight = self.segments.weight_of(slot);
-        self.ghost.trim(self.main_capacity.saturating_sub(weight));
-        if weight <= self.main_capacity {
+        self.ghost.trim(self.ghost_capacity.saturating_sub(weight));
+        if weight <= self.ghost_capacity {
             self.ghost.insert(self.ids[slot as usize], weight);
         }
     }

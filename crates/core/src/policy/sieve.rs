@@ -32,7 +32,7 @@ impl Policy for Sieve {
         let mut hand = self.hand.or(self.queue.back())?;
         while self.visited[hand as usize] {
             self.visited[hand as usize] = false;
-            hand = self.queue.newer(&self.links, hand).or(self.queue.back())?;
+            hand = self.links.newer(hand).or(self.queue.back())?;
         }
         self.hand = Some(hand);
         self.remove(hand);
@@ -41,7 +41,7 @@ impl Policy for Sieve {
 
     fn remove(&mut self, slot: Slot) {
         if self.hand == Some(slot) {
-            self.hand = self.queue.newer(&self.links, slot);
+            self.hand = self.links.newer(slot);
         }
         self.queue.remove(&mut self.links, slot);
     }
