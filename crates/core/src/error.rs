@@ -26,7 +26,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownPolicy(name) => {
-                let known: Vec<&str> = POLICIES.iter().map(|(name, _)| *name).collect();
+                let known: Vec<&str> = POLICIES.iter().map(|known| known.name).collect();
                 write!(f, "unknown policy '{name}'; known: {}", known.join(", "))
             }
             Self::ZeroCapacity => write!(f, "capacity is 0; expected at least 1"),

@@ -12,11 +12,6 @@ pub struct SlotHeap {
 }
 
 impl SlotHeap {
-    /// Whether no slot is on the heap.
-    pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
-
     /// The smallest key and its slot.
     pub fn peek(&self) -> Option<(u64, Slot)> {
         self.heap.first().copied()

@@ -3,14 +3,18 @@
 
 pub mod access;
 pub mod chance;
+mod climber;
 pub mod error;
 pub mod flights;
+mod ghost;
 mod heap;
 mod list;
 pub mod policy;
 pub mod removed;
+mod segments;
 pub mod shards;
 pub mod simulate;
+mod sketch;
 pub mod staleness;
 pub mod stats;
 pub mod store;

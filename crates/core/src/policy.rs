@@ -3,7 +3,15 @@
 use crate::access::{Access, Slot};
 use crate::error::Error;
 
+mod arc;
+mod fifo;
+mod lfu;
+mod lirs;
 mod lru;
+mod min;
+mod s3fifo;
+mod sieve;
+mod tinylfu;
 
 /// Decides who leaves. Sees slots and accesses: never values, clocks or statistics.
 ///
@@ -37,17 +45,41 @@ pub struct Setting {
 
 type Build = fn(&Setting) -> Box<dyn Policy>;
 
-/// Name and constructor of every policy; command line, documentation, tests and error messages iterate over it.
-pub const POLICIES: &[(&str, Build)] = &[("lru", |_| Box::new(lru::Lru::default()))];
+/// A policy by name.
+pub struct Known {
+    /// What users call it.
+    pub name: &'static str,
+    /// Whether it reads [`Access::next`], and so works only where an oracle fills it in.
+    pub needs_oracle: bool,
+    /// Makes one.
+    pub build: Build,
+}
 
-/// Builds the policy called `name`.
+const fn online(name: &'static str, build: Build) -> Known {
+    Known { name, needs_oracle: false, build }
+}
+
+const fn offline(name: &'static str, build: Build) -> Known {
+    Known { name, needs_oracle: true, build }
+}
+
+/// Every policy; command line, documentation, tests and error messages iterate over it.
+pub const POLICIES: &[Known] = &[
+    online("fifo", |_| Box::new(fifo::Fifo::default())),
+    online("lru", |_| Box::new(lru::Lru::default())),
+    online("lfu", |_| Box::new(lfu::Lfu::default())),
+    online("sieve", |_| Box::new(sieve::Sieve::default())),
+    online("s3fifo", |setting| Box::new(s3fifo::S3Fifo::new(setting))),
+    online("arc", |setting| Box::new(arc::Arc::new(setting))),
+    online("lirs", |setting| Box::new(lirs::Lirs::new(setting))),
+    online("tinylfu", |setting| Box::new(tinylfu::TinyLfu::new(setting))),
+    offline("min", |_| Box::new(min::Min::default())),
+];
+
+/// The policy called `name`.
 ///
 /// # Errors
 /// [`Error::UnknownPolicy`] when no policy has that name.
-pub fn build(name: &str, setting: &Setting) -> Result<Box<dyn Policy>, Error> {
-    POLICIES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, build)| build(setting))
-        .ok_or_else(|| Error::UnknownPolicy(name.to_owned()))
+pub fn known(name: &str) -> Result<&'static Known, Error> {
+    POLICIES.iter().find(|known| known.name == name).ok_or_else(|| Error::UnknownPolicy(name.to_owned()))
 }

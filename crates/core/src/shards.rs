@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::access::{Nanos, Tick};
 use crate::error::Error;
 use crate::flights::Flights;
-use crate::policy::{self, Setting};
+use crate::policy::Setting;
 use crate::removed::Removals;
 use crate::stats::Stats;
 use crate::store::{Arrival, Store};
@@ -98,16 +98,17 @@ impl<K, V, F> Shards<K, V, F> {
     /// Unknown policy, a capacity of 0, or more shards than units of capacity.
     pub fn new(count: usize, name: &str, setting: &Setting, oracle: Option<Arc<[Tick]>>) -> Result<Self, Error> {
         let (capacity, shards) = (setting.capacity, count as u64);
-        if capacity == 0 {
-            return Err(Error::ZeroCapacity);
-        }
         if shards == 0 || shards > capacity {
-            return Err(Error::TooManyShards { shards: count, capacity });
+            return Err(if capacity == 0 {
+                Error::ZeroCapacity
+            } else {
+                Error::TooManyShards { shards: count, capacity }
+            });
         }
         let shard = |at: u64| {
             let share = capacity / shards + u64::from(at < capacity % shards);
             let setting = Setting { capacity: share, seed: setting.seed.wrapping_add(at) };
-            let store = Store::new(share, setting.seed, policy::build(name, &setting)?).with_oracle(oracle.clone());
+            let store = Store::build(name, &setting, oracle.clone())?;
             Ok(Mutex::new(Shard { store, flights: Flights::default() }))
         };
         (0..shards).map(shard).collect::<Result<_, _>>().map(Self)

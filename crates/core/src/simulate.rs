@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::access::{NEVER, Tick, mix};
 use crate::error::Error;
-use crate::policy::{self, Setting};
+use crate::policy::Setting;
 use crate::removed::Removals;
 use crate::staleness::Lifetime;
 use crate::store::{Accept, Arrival, Store};
@@ -138,11 +138,7 @@ impl Simulation {
     /// # Errors
     /// Unknown policy, or a capacity of 0.
     pub fn new(accesses: Arc<Accesses>, name: &str, setting: &Setting, weights: Weights) -> Result<Self, Error> {
-        if setting.capacity == 0 {
-            return Err(Error::ZeroCapacity);
-        }
-        let store = Store::new(setting.capacity, setting.seed, policy::build(name, setting)?)
-            .with_oracle(Some(Arc::clone(&accesses.next)));
+        let store = Store::build(name, setting, Some(Arc::clone(&accesses.next)))?;
         Ok(Self { store, accesses, weights, counts: Counts::default(), removed: Removals::default() })
     }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::access::{Access, NEVER, Nanos, Slot, Tick};
 use crate::chance::Chance;
-use crate::policy::Policy;
+use crate::error::Error;
+use crate::policy::{self, Policy, Setting};
 use crate::removed::{Removals, Removed};
 use crate::staleness::{Freshness, Lifetime, Lifetimes, judge};
 use crate::stats::{Cause, Stats};
@@ -56,29 +57,31 @@ pub struct Store<K, V> {
 }
 
 impl<K, V> Store<K, V> {
-    /// An empty store of `capacity` ≥ 1.
-    #[must_use]
-    pub fn new(capacity: u64, seed: u64, policy: Box<dyn Policy>) -> Self {
-        Self {
+    /// An empty store with the policy called `name`. An oracle tells the next access of every lookup to come.
+    ///
+    /// # Errors
+    /// Unknown policy, a capacity of 0, or a policy that needs an oracle and has none.
+    pub fn build(name: &str, setting: &Setting, oracle: Option<Arc<[Tick]>>) -> Result<Self, Error> {
+        let known = policy::known(name)?;
+        if setting.capacity == 0 {
+            return Err(Error::ZeroCapacity);
+        }
+        if known.needs_oracle && oracle.is_none() {
+            return Err(Error::OracleMissing);
+        }
+        Ok(Self {
             table: Table::default(),
             lifetimes: Lifetimes::default(),
             tags: Tags::default(),
-            policy,
-            oracle: None,
-            capacity,
+            policy: (known.build)(setting),
+            oracle,
+            capacity: setting.capacity,
             used: 0,
             tick: 0,
             last_miss: None,
             stats: Stats::default(),
-            chance: Chance::new(seed),
-        }
-    }
-
-    /// Tells the next access of every lookup to come, for policies that need the future.
-    #[must_use]
-    pub fn with_oracle(mut self, oracle: Option<Arc<[Tick]>>) -> Self {
-        self.oracle = oracle;
-        self
+            chance: Chance::new(setting.seed),
+        })
     }
 
     /// Number of entries.

@@ -1,6 +1,8 @@
 //! Python bindings: convert, release the GIL, map errors. Decides nothing.
 
+use forecache_core::policy::POLICIES;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 mod convert;
 mod key;
@@ -19,7 +21,11 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let policies: Vec<&str> = forecache_core::policy::POLICIES.iter().map(|(name, _)| *name).collect();
-        module.add("POLICIES", pyo3::types::PyTuple::new(module.py(), policies)?)
+        let names = |oracle: bool| {
+            let wanted = POLICIES.iter().filter(move |known| known.needs_oracle == oracle);
+            PyTuple::new(module.py(), wanted.map(|known| known.name).collect::<Vec<_>>())
+        };
+        module.add("POLICIES", names(false)?)?;
+        module.add("OFFLINE_POLICIES", names(true)?)
     }
 }

@@ -1,0 +1,123 @@
+//! S3-FIFO: a small FIFO queue lets through to the main one only what was accessed again; what it evicts is
+//! remembered for a while and enters the main queue directly when it comes back.
+//! Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023, algorithm 1.
+
+use super::{Policy, Setting};
+use crate::access::{Access, Slot};
+use crate::ghost::Ghost;
+use crate::segments::Segments;
+
+const SMALL: usize = 0;
+const MAIN: usize = 1;
+
+/// One part in ten of the capacity is the small queue's; the rest is the main queue's, and the weight of what is
+/// remembered besides. Section 4.2 of the paper.
+const SMALL_SHARE: u64 = 10;
+/// Hits in the small queue that carry an entry to the main one: "accessed more than once".
+const PROMOTION: u8 = 2;
+/// Hits that are counted; section 4.1: two bits per entry.
+const MOST_HITS: u8 = 3;
+
+pub struct S3Fifo {
+    segments: Segments<2>,
+    ids: Vec<u64>,
+    hits: Vec<u8>,
+    ghost: Ghost,
+    small_capacity: u64,
+    main_capacity: u64,
+    ghost_capacity: u64,
+    /// Whether the key on its way in was remembered.
+    returning: bool,
+    /// Before the first eviction the main queue takes what the small one has no room for.
+    filling: bool,
+}
+
+impl S3Fifo {
+    pub fn new(setting: &Setting) -> Self {
+        let small_capacity = (setting.capacity / SMALL_SHARE).max(1);
+        Self {
+            segments: Segments::default(),
+            ids: Vec::new(),
+            hits: Vec::new(),
+            ghost: Ghost::default(),
+            small_capacity,
+            main_capacity: setting.capacity - small_capacity,
+            ghost_capacity: setting.capacity - setting.capacity.div_ceil(SMALL_SHARE),
+            returning: false,
+            filling: true,
+        }
+    }
+
+    fn evict_small(&mut self) -> Option<Slot> {
+        while let Some(slot) = self.segments.oldest(SMALL) {
+            if self.hits[slot as usize] < PROMOTION {
+                self.remember(slot);
+                self.segments.remove(slot);
+                return Some(slot);
+            }
+            self.hits[slot as usize] = 0;
+            self.segments.shift(MAIN, slot);
+        }
+        None
+    }
+
+    fn evict_main(&mut self) -> Option<Slot> {
+        while let Some(slot) = self.segments.oldest(MAIN) {
+            if self.hits[slot as usize] == 0 {
+                self.segments.remove(slot);
+                return Some(slot);
+            }
+            self.hits[slot as usize] -= 1;
+            self.segments.shift(MAIN, slot);
+        }
+        None
+    }
+
+    fn remember(&mut self, slot: Slot) {
+        let weight = self.segments.weight_of(slot);
+        self.ghost.trim(self.ghost_capacity.saturating_sub(weight));
+        if weight <= self.ghost_capacity {
+            self.ghost.insert(self.ids[slot as usize], weight);
+        }
+    }
+
+    fn entry_segment(&self, weight: u64) -> usize {
+        let full = self.segments.weight(SMALL) + weight > self.small_capacity;
+        if self.returning || (self.filling && full) { MAIN } else { SMALL }
+    }
+}
+
+impl Policy for S3Fifo {
+    fn miss(&mut self, access: &Access) {
+        self.returning = self.ghost.remove(access.id);
+    }
+
+    fn insert(&mut self, slot: Slot, access: &Access) {
+        if slot as usize >= self.ids.len() {
+            self.ids.resize(slot as usize + 1, 0);
+            self.hits.resize(slot as usize + 1, 0);
+        }
+        self.ids[slot as usize] = access.id;
+        self.hits[slot as usize] = 0;
+        self.segments.insert(self.entry_segment(access.weight), slot, access.weight);
+    }
+
+    fn hit(&mut self, slot: Slot, access: &Access) {
+        let hits = &mut self.hits[slot as usize];
+        *hits = (*hits + 1).min(MOST_HITS);
+        self.segments.reweigh(slot, access.weight);
+    }
+
+    fn evict(&mut self, _incoming: &Access) -> Option<Slot> {
+        self.filling = false;
+        if self.segments.weight(MAIN) > self.main_capacity {
+            self.evict_main()
+        } else {
+            self.evict_small().or_else(|| self.evict_main())
+        }
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        self.segments.remove(slot);
+    }
+}

@@ -1,0 +1,48 @@
+//! SIEVE: a hand sweeps a FIFO queue from old to new and evicts the first entry not visited
+//! since the hand last passed it.
+//! Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024, algorithm 1.
+
+use super::Policy;
+use crate::access::{Access, Slot};
+use crate::list::{Links, List};
+
+#[derive(Default)]
+pub struct Sieve {
+    links: Links,
+    queue: List,
+    visited: Vec<bool>,
+    /// Where the next sweep starts; the oldest entry when `None`.
+    hand: Option<Slot>,
+}
+
+impl Policy for Sieve {
+    fn insert(&mut self, slot: Slot, _access: &Access) {
+        if slot as usize >= self.visited.len() {
+            self.visited.resize(slot as usize + 1, false);
+        }
+        self.visited[slot as usize] = false;
+        self.queue.push_front(&mut self.links, slot);
+    }
+
+    fn hit(&mut self, slot: Slot, _access: &Access) {
+        self.visited[slot as usize] = true;
+    }
+
+    fn evict(&mut self, _incoming: &Access) -> Option<Slot> {
+        let mut hand = self.hand.or(self.queue.back())?;
+        while self.visited[hand as usize] {
+            self.visited[hand as usize] = false;
+            hand = self.links.newer(hand).or(self.queue.back())?;
+        }
+        self.hand = Some(hand);
+        self.remove(hand);
+        Some(hand)
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        if self.hand == Some(slot) {
+            self.hand = self.links.newer(slot);
+        }
+        self.queue.remove(&mut self.links, slot);
+    }
+}

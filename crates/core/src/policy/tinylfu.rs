@@ -1,0 +1,152 @@
+//! W-TinyLFU: new entries pass through a window; what leaves the window stays only if it was accessed more often,
+//! lately, than the entry that would have to go for it. The window's share is climbed towards more hits.
+//! Einziger, Friedman & Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM TOS 13(4), 2017;
+//! Einziger, Eytan, Friedman & Manes, "Adaptive Software Cache Management", Middleware 2018.
+
+use super::{Policy, Setting};
+use crate::access::{Access, Slot};
+use crate::climber::Climber;
+use crate::segments::Segments;
+use crate::sketch::{Fingerprint, Sketch};
+
+const WINDOW: usize = 0;
+const PROBATION: usize = 1;
+const PROTECTED: usize = 2;
+
+/// Share of the capacity that the window has at first.
+const WINDOW_SHARE: f64 = 0.01;
+/// Share of the main space, the rest, that protects entries accessed there; it shrinks as the window grows.
+const PROTECTED_SHARE: f64 = 0.8;
+/// Accesses per entry between two steps of the climber.
+const SAMPLE_PER_ENTRY: u64 = 10;
+/// An entry at least this frequent is now and then admitted without being more frequent than the victim, lest keys
+/// that collide with hot ones be kept out for ever; the chance is one in [`LUCK`]. Both as in Caffeine.
+const WARM: u64 = 6;
+const LUCK: u64 = 128;
+
+pub struct TinyLfu {
+    segments: Segments<3>,
+    fingerprints: Vec<Fingerprint>,
+    entries: u64,
+    sketch: Sketch,
+    climber: Climber,
+    capacity: u64,
+    probation_capacity: u64,
+    chance: u64,
+    /// Whether room was ever short; the climber learns nothing before.
+    full: bool,
+    /// Whether the key on its way in, too heavy for the window, has won against a victim.
+    admitted: bool,
+}
+
+impl TinyLfu {
+    pub fn new(setting: &Setting) -> Self {
+        let probation = (1.0 - WINDOW_SHARE) * (1.0 - PROTECTED_SHARE);
+        Self {
+            segments: Segments::default(),
+            fingerprints: Vec::new(),
+            entries: 0,
+            sketch: Sketch::default(),
+            climber: Climber::new(WINDOW_SHARE, 1.0 - probation),
+            capacity: setting.capacity,
+            probation_capacity: (setting.capacity as f64 * probation) as u64,
+            chance: setting.seed | 1,
+            full: false,
+            admitted: false,
+        }
+    }
+
+    fn window_capacity(&self) -> u64 {
+        ((self.capacity as f64 * self.climber.position()) as u64).max(1)
+    }
+
+    fn protected_capacity(&self) -> u64 {
+        self.capacity.saturating_sub(self.window_capacity() + self.probation_capacity)
+    }
+
+    fn count(&mut self, fingerprint: Fingerprint, hit: bool) {
+        self.sketch.count(fingerprint);
+        if self.full {
+            self.climber.observe(hit, SAMPLE_PER_ENTRY * self.entries);
+        }
+    }
+
+    /// Moves what the window has no room for to probation; returns the first that moved.
+    fn shed(&mut self, weight: u64) -> Option<Slot> {
+        let most = self.window_capacity().saturating_sub(weight);
+        let candidate = self.segments.oldest(WINDOW)?;
+        let over = self.segments.weight(WINDOW) > most;
+        while self.segments.weight(WINDOW) > most
+            && let Some(slot) = self.segments.oldest(WINDOW)
+        {
+            self.segments.shift(PROBATION, slot);
+        }
+        over.then_some(candidate)
+    }
+
+    fn victim(&self) -> Option<Slot> {
+        [PROBATION, PROTECTED, WINDOW].into_iter().find_map(|segment| self.segments.oldest(segment))
+    }
+
+    fn prefers(&mut self, candidate: Fingerprint, victim: Slot) -> bool {
+        let candidate = self.sketch.estimate(candidate);
+        let victim = self.sketch.estimate(self.fingerprints[victim as usize]);
+        candidate > victim || (candidate >= WARM && self.lucky())
+    }
+
+    /// One time in [`LUCK`]: xorshift64 (Marsaglia, J. Stat. Software 8(14), 2003).
+    fn lucky(&mut self) -> bool {
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        self.chance.is_multiple_of(LUCK)
+    }
+}
+
+impl Policy for TinyLfu {
+    fn miss(&mut self, access: &Access) {
+        self.admitted = false;
+        self.count(Fingerprint::of(access.id), false);
+    }
+
+    fn insert(&mut self, slot: Slot, access: &Access) {
+        self.entries += 1;
+        self.sketch.grow(self.entries);
+        self.fingerprints.resize(self.fingerprints.len().max(slot as usize + 1), Fingerprint::default());
+        self.fingerprints[slot as usize] = Fingerprint::of(access.id);
+        let segment = if access.weight > self.window_capacity() { PROBATION } else { WINDOW };
+        self.segments.insert(segment, slot, access.weight);
+    }
+
+    fn hit(&mut self, slot: Slot, access: &Access) {
+        self.count(self.fingerprints[slot as usize], true);
+        self.segments.reweigh(slot, access.weight);
+        match self.segments.segment_of(slot) {
+            WINDOW => self.segments.shift(WINDOW, slot),
+            _ => self.segments.shift(PROTECTED, slot),
+        }
+        let most = self.protected_capacity();
+        while self.segments.weight(PROTECTED) > most
+            && let Some(oldest) = self.segments.oldest(PROTECTED)
+        {
+            self.segments.shift(PROBATION, oldest);
+        }
+    }
+
+    fn evict(&mut self, incoming: &Access) -> Option<Slot> {
+        self.full = true;
+        let candidate = self.shed(incoming.weight);
+        let victim = self.victim()?;
+        let loser = match candidate {
+            Some(candidate) if !self.prefers(self.fingerprints[candidate as usize], victim) => candidate,
+            _ => victim,
+        };
+        self.remove(loser);
+        Some(loser)
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        self.entries -= 1;
+        self.segments.remove(slot);
+    }
+}
