@@ -57,3 +57,25 @@ pub fn column(values: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
 pub fn error(error: Error) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
+
+/// The error of a key that cannot be hashed; what the key's own `__hash__` raises is not touched.
+#[cold]
+pub fn unhashable(key: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    let py = key.py();
+    if !error.is_instance_of::<PyTypeError>(py) {
+        return error;
+    }
+    let message = format!(
+        "a key of type {} cannot be hashed; expected a str, int, bytes, a tuple of such, or any hashable object: \
+         make a key of the parts that matter, such as (name, id)",
+        key.get_type()
+    );
+    match py.import("forecache.errors").and_then(|errors| errors.getattr("KeyTypeError")?.call1((message,))) {
+        Ok(translated) => {
+            let translated = PyErr::from_value(translated);
+            translated.set_cause(py, Some(error));
+            translated
+        }
+        Err(failed) => failed,
+    }
+}

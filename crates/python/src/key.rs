@@ -3,9 +3,12 @@
 use std::cell::RefCell;
 
 use forecache_core::access::spread;
+
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
+
+use crate::convert;
 
 /// Comparisons of keys whose types are written in Python that one lookup makes at most, before it gives up.
 const MOST_COMPARISONS: usize = 1000;
@@ -99,7 +102,7 @@ impl<'a, 'py> Probe<'a, 'py> {
 /// The key is not hashable.
 #[inline]
 pub fn id_of(object: &Bound<'_, PyAny>) -> PyResult<u64> {
-    Ok(spread(object.hash()? as u64))
+    object.hash().map(|hash| spread(hash as u64)).map_err(|error| convert::unhashable(object, error))
 }
 
 /// Whether no comparison with this key can need Python code.

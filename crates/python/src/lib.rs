@@ -17,7 +17,7 @@ mod _core {
     #[pymodule_export]
     use crate::simulation::{Accesses, Simulation};
     #[pymodule_export]
-    use crate::store::{Entry, Store};
+    use crate::store::{Entry, Store, Tally};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::MutexGuard;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use forecache_core::access::Nanos;
@@ -45,6 +45,24 @@ impl Entry {
             moment(self.fresh_until),
             moment(self.expires_at)
         ))
+    }
+}
+
+/// A count of hits that many threads may add to.
+#[pyclass(frozen, module = "forecache._core")]
+pub struct Tally(AtomicU64);
+
+#[pymethods]
+impl Tally {
+    #[new]
+    fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// The count.
+    #[getter]
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -108,11 +126,23 @@ impl Store {
         Ok(found)
     }
 
-    /// The value of a fresh entry that needs no early refresh, else `default`; a stale one counts as served.
-    fn _read(&self, key: &Bound<'_, PyAny>, default: Object) -> PyResult<Object> {
-        Ok(match self.look_up(key, Accept::Stale)? {
+    /// The value of an entry that is fresh; `due` for one that may be served while a refresh runs; else `missing`.
+    #[pyo3(signature = (key, missing, due, tally=None, /))]
+    fn _read(
+        &self,
+        key: &Bound<'_, PyAny>,
+        missing: Object,
+        due: Object,
+        tally: Option<&Bound<'_, Tally>>,
+    ) -> PyResult<Object> {
+        let found = self.look_up(key, Accept::Stale)?;
+        if let (Some(tally), Some(_)) = (tally, &found) {
+            tally.get().0.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(match found {
             Some((value, Freshness::Fresh)) => value,
-            _ => default,
+            Some(_) => due,
+            None => missing,
         })
     }
 

@@ -1,0 +1,80 @@
+"""Everything forecache raises by itself, in one tree.
+
+ForecacheError
+├─ ConfigurationError (ValueError)      a setting cannot be used
+│  ├─ UnknownPolicyError                no policy has this name
+│  ├─ CapacityError                     a size or a capacity cannot be used
+│  └─ DurationError                     a duration cannot be used
+├─ KeyTypeError (TypeError)             a key of this type has no stable identity
+├─ TraceError                           a trace cannot be used
+│  ├─ TraceFormatError                  a file or its columns are not what a trace is
+│  └─ EmptyTraceError                   there is no access where at least one is needed
+└─ MissingExtraError (ImportError)      an optional package is not installed
+
+Every message tells what was wrong, what was expected, and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CapacityError",
+    "ConfigurationError",
+    "DurationError",
+    "EmptyTraceError",
+    "ForecacheError",
+    "KeyTypeError",
+    "MissingExtraError",
+    "TraceError",
+    "TraceFormatError",
+    "UnknownPolicyError",
+]
+
+
+class ForecacheError(Exception):
+    """Base of every error that forecache raises by itself."""
+
+
+class ConfigurationError(ForecacheError, ValueError):
+    """A setting cannot be used."""
+
+
+class UnknownPolicyError(ConfigurationError):
+    """No policy has this name."""
+
+
+class CapacityError(ConfigurationError):
+    """A size or a capacity cannot be used."""
+
+
+class DurationError(ConfigurationError):
+    """A duration cannot be used."""
+
+
+class KeyTypeError(ForecacheError, TypeError):
+    """A key of this type has no stable identity."""
+
+
+class TraceError(ForecacheError):
+    """A trace cannot be used."""
+
+
+class TraceFormatError(TraceError):
+    """A file or its columns are not what a trace is."""
+
+
+class EmptyTraceError(TraceError):
+    """There is no access where at least one is needed."""
+
+
+class MissingExtraError(ForecacheError, ImportError):
+    """An optional package is not installed; `command` installs it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        """Names the package that was looked for, and the extra of forecache that brings it."""
+        self.extra = extra
+        self.command = f"pip install 'forecache[{extra}]'"
+        super().__init__(f"package {package!r} is not installed; it comes with an extra: {self.command}", name=package)
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Pickles by the arguments, not by the message."""
+        return type(self), (self.name or "", self.extra)
