@@ -1,0 +1,8 @@
+"""A predictive, consistent key-value cache for Python services that sit on a database."""
+
+from forecache._core import POLICIES, Entry
+from forecache.errors import ForecacheError
+from forecache.serve.cache import Cache
+from forecache.serve.stats import Stats
+
+__all__ = ["POLICIES", "Cache", "Entry", "ForecacheError", "Stats"]

@@ -5,7 +5,8 @@ ForecacheError
 │  ├─ UnknownPolicyError                no policy has this name
 │  ├─ CapacityError                     a size or a capacity cannot be used
 │  └─ DurationError                     a duration cannot be used
-├─ KeyTypeError (TypeError)             a key of this type has no stable identity
+├─ KeyTypeError (TypeError)             a key of this type cannot be used
+├─ LoadInterruptedError                 a load that others waited for was interrupted
 ├─ TraceError                           a trace cannot be used
 │  ├─ TraceFormatError                  a file or its columns are not what a trace is
 │  └─ EmptyTraceError                   there is no access where at least one is needed
@@ -23,6 +24,7 @@ __all__ = [
     "EmptyTraceError",
     "ForecacheError",
     "KeyTypeError",
+    "LoadInterruptedError",
     "MissingExtraError",
     "TraceError",
     "TraceFormatError",
@@ -51,7 +53,11 @@ class DurationError(ConfigurationError):
 
 
 class KeyTypeError(ForecacheError, TypeError):
-    """A key of this type has no stable identity."""
+    """A key of this type cannot be used."""
+
+
+class LoadInterruptedError(ForecacheError):
+    """A load that others waited for was interrupted, as by a signal or a cancelled task; load again."""
 
 
 class TraceError(ForecacheError):

@@ -59,6 +59,16 @@ impl Tally {
         Self(AtomicU64::new(0))
     }
 
+    /// Counts one more.
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Begins anew.
+    fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// The count.
     #[getter]
     fn count(&self) -> u64 {
@@ -137,7 +147,7 @@ impl Store {
     ) -> PyResult<Object> {
         let found = self.look_up(key, Accept::Stale)?;
         if let (Some(tally), Some(_)) = (tally, &found) {
-            tally.get().0.fetch_add(1, Ordering::Relaxed);
+            tally.get().add();
         }
         Ok(match found {
             Some((value, Freshness::Fresh)) => value,

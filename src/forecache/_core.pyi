@@ -1,0 +1,162 @@
+"""The native core of forecache."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from types import GenericAlias
+from typing import Any, Final, Generic, Literal, TypeVar, final, overload
+
+from typing_extensions import Buffer, Self
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_D = TypeVar("_D")
+_Duration = str | float | timedelta
+
+POLICIES: Final[tuple[str, ...]]
+OFFLINE_POLICIES: Final[tuple[str, ...]]
+
+@final
+class Entry(Generic[_V]):
+    """What a cache keeps about one key; times are seconds of the cache's clock."""
+
+    @property
+    def value(self) -> _V: ...
+    @property
+    def weight(self) -> int: ...
+    @property
+    def stored_at(self) -> float | None: ...
+    @property
+    def fresh_until(self) -> float | None: ...
+    @property
+    def expires_at(self) -> float | None: ...
+
+@final
+class Tally:
+    """A count of hits that many threads may add to."""
+
+    def __new__(cls) -> Self: ...
+    def add(self) -> None:
+        """Counts one more."""
+
+    def reset(self) -> None:
+        """Begins anew."""
+
+    @property
+    def count(self) -> int:
+        """The count."""
+
+class Store(Generic[_K, _V]):
+    """A bounded table of Python objects."""
+
+    def __new__(
+        cls,
+        capacity: int,
+        policy: str,
+        *,
+        seed: int = 0,
+        shards: int = 1,
+        ttl: float | None = None,
+        stale_ttl: float = 0.0,
+        jitter: float = 0.0,
+        clock: Callable[[], float] | None = None,
+        weigher: Callable[[_K, _V], int] | None = None,
+        listener: Callable[[_K, _V, str], object] | None = None,
+        oracle: Buffer | None = None,
+    ) -> Self: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def weight(self) -> int:
+        """Total weight of the entries; never above `capacity`."""
+
+    @overload
+    def get(self, key: _K, default: None = None, /) -> _V | None:
+        """The value of a fresh entry, else `default`."""
+
+    @overload
+    def get(self, key: _K, default: _D, /) -> _V | _D: ...
+    def get_many(self, keys: Iterable[_K], /) -> dict[_K, _V]:
+        """The values of the keys that have a fresh one."""
+
+    def peek(self, key: _K, /) -> Entry[_V] | None:
+        """What is kept about a key, or None; counts nothing and changes nothing."""
+
+    def set(
+        self,
+        key: _K,
+        value: _V,
+        *,
+        ttl: _Duration | None = None,
+        stale_ttl: _Duration | None = None,
+        tags: Iterable[str] | None = None,
+        weight: int | None = None,
+    ) -> bool:
+        """Stores a value; true when it stayed."""
+
+    def delete(self, key: _K, /) -> bool:
+        """Removes a key; true when it was there."""
+
+    def invalidate_tag(self, tag: str, /) -> int:
+        """Removes all entries that carry a tag, and says how many."""
+
+    def clear(self) -> None:
+        """Removes everything."""
+
+    def _read(self, key: _K, missing: Any, due: Any, tally: Tally | None = None, /) -> Any: ...
+    def _begin(self, key: _K, ticket: Any, tags: Iterable[str] | None = None) -> Any: ...
+    def _land(
+        self,
+        key: _K,
+        ticket: Any,
+        value: _V,
+        load_seconds: float,
+        *,
+        ttl: _Duration | None = None,
+        stale_ttl: _Duration | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> bool: ...
+    def _abandon(self, key: _K, ticket: Any) -> None: ...
+    def _ground(self) -> None: ...
+    def _counts(self) -> dict[str, int]: ...
+    def _snapshot(self) -> list[tuple[_K, _V]]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __getitem__(self, key: _K, /) -> _V: ...
+    def __setitem__(self, key: _K, value: _V, /) -> None: ...
+    def __delitem__(self, key: _K, /) -> None: ...
+    def __iter__(self) -> Iterator[_K]: ...
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+
+@final
+class Accesses:
+    """The columns of a trace that decide hits, with what can be known ahead: who comes back, and when."""
+
+    def __new__(cls, keys: Buffer, sizes: Buffer | None = None) -> Self: ...
+    def __len__(self) -> int: ...
+    @property
+    def unique(self) -> int:
+        """Number of distinct keys."""
+
+    @property
+    def unique_bytes(self) -> int:
+        """Bytes of the distinct keys, each at its first size."""
+
+@final
+class Simulation:
+    """One policy at one capacity over one trace."""
+
+    def __new__(
+        cls,
+        accesses: Accesses,
+        policy: str,
+        capacity: int,
+        *,
+        weights: Literal["unit", "size"] = "unit",
+        seed: int = 0,
+    ) -> Self: ...
+    def run(self, steps: int) -> tuple[int, int, int, int]:
+        """Replays the next `steps` accesses; returns accesses, hits, bytes and hit bytes so far."""
+
+    def run_hits(self, steps: int) -> bytes:
+        """Replays the next `steps` accesses; returns a byte for each, 1 where it hit."""

@@ -1,0 +1,1 @@
+"""Online: the cache that services import."""

@@ -1,0 +1,341 @@
+"""`Cache`: the in-process cache, for threads and for tasks."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Awaitable, Callable, ItemsView, Iterable, Iterator, MutableMapping, ValuesView
+from typing import Any, Final, ParamSpec, Self, TypeVar, cast, overload
+
+from forecache import _core
+from forecache.errors import CapacityError, ConfigurationError, UnknownPolicyError
+from forecache.serve.decorator import CachedFunction, Recipe, decorate
+from forecache.serve.loader import Duration, Keep, Loader
+from forecache.serve.signal import DUE, MISSING
+from forecache.serve.stats import Stats
+from forecache.serve.weigh import estimate_bytes
+from forecache.units import parse_duration, parse_size
+
+__all__ = ["Cache"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+DEFAULT_POLICY: Final = "tinylfu"
+LARGEST_CAPACITY: Final = 2**62  # entries or bytes; twice that still fits in 64 bits
+
+
+class Cache(_core.Store[K, V], MutableMapping[K, V]):
+    """Keys to values within a budget of entries or of bytes; safe from many threads, tasks and after a fork.
+
+    >>> cache = Cache(capacity=1000, ttl="5m")
+    >>> cache.get_or_load("user:7", lambda key: {"name": "Ada"})
+    {'name': 'Ada'}
+    >>> cache["user:7"]["name"], cache.stats().misses
+    ('Ada', 1)
+
+    Args:
+        capacity: most entries; give this or `max_bytes`.
+        max_bytes: most bytes of keys, values and bookkeeping, as a number or as '256MiB'.
+        policy: which entry leaves when another needs its room; one of `forecache.POLICIES`.
+        ttl: how long values are fresh: seconds, '5m', or a timedelta; None for ever.
+        stale_ttl: how long past that they may be served by `get_or_load` while a refresh runs in the background.
+        jitter: share of the ttl, in [0, 1), by which chance shortens it, so that what was stored together does
+            not expire together.
+        negative_ttl: ttl of None as a loaded value; by default that of any value, 0 keeps no None.
+        on_evict: called with key, value and cause ('evicted', 'expired', 'invalidated', 'replaced', 'rejected')
+            after an entry left; what it raises is reported as unraisable and harms nothing.
+        weigher: weight of an entry from its key and value, at least 1; by default 1, or with `max_bytes` an
+            estimate of its bytes.
+        clock: seconds that never go back.
+        seed: of every random choice.
+        shards: independent parts with a lock each; one is right unless threads run without the GIL.
+
+    Raises:
+        ConfigurationError: an argument cannot be used; the message says what is expected.
+
+    A key is the same as another only if their types are equal too: `1`, `True`, `1.0` and `"1"` are four keys.
+    Values may leave at any time; `set` says whether one stayed.
+    """
+
+    __slots__ = ("_loader", "_parameters")
+
+    _loader: Loader
+    _parameters: dict[str, Any]
+
+    def __new__(
+        cls,
+        capacity: int | None = None,
+        *,
+        max_bytes: int | str | None = None,
+        policy: str = DEFAULT_POLICY,
+        ttl: Duration | None = None,
+        stale_ttl: Duration = 0,
+        jitter: float = 0.0,
+        negative_ttl: Duration | None = None,
+        on_evict: Callable[[K, V, str], object] | None = None,
+        weigher: Callable[[K, V], int] | None = None,
+        clock: Callable[[], float] | None = None,
+        seed: int = 0,
+        shards: int = 1,
+    ) -> Self:
+        """Checks all arguments, and makes an empty cache."""
+        budget = budget_of(capacity, max_bytes)
+        if policy not in _core.POLICIES:
+            raise UnknownPolicyError(f"unknown policy {policy!r}; expected one of {', '.join(_core.POLICIES)}")
+        if not 0 <= jitter < 1:
+            raise ConfigurationError(f"jitter is {jitter!r}; expected a share of the ttl in [0, 1), such as 0.1")
+        if not 1 <= shards <= budget:
+            raise ConfigurationError(f"shards is {shards!r}; expected 1 to {budget}, the capacity they divide")
+        if weigher is None and max_bytes is not None:
+            weigher = estimate_bytes
+        self = super().__new__(
+            cls,
+            budget,
+            policy,
+            seed=seed,
+            shards=shards,
+            ttl=None if ttl is None else parse_ttl(ttl),
+            stale_ttl=parse_duration(stale_ttl),
+            jitter=jitter,
+            clock=clock,
+            weigher=weigher,
+            listener=on_evict,
+        )
+        self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl))
+        self._parameters = {"capacity": budget, "policy": policy, "ttl": ttl, "stale_ttl": stale_ttl, "typed": True}
+        living[id(self)] = self
+        return self
+
+    def get_or_load(
+        self,
+        key: K,
+        loader: Callable[[K], V],
+        *,
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> V:
+        """The value of a key, loaded by `loader(key)` if it is not here.
+
+        However many ask at once, one loader runs for a key, and what it returns or raises reaches all of them.
+        A value past its ttl but within `stale_ttl` is returned at once while one loader refreshes it in the
+        background; so, early and by chance, is one whose ttl is about to end. `ttl`, `stale_ttl` and `tags` are
+        those of the value stored.
+        """
+        value = self._read(key, MISSING, DUE)
+        if value is MISSING:
+            return cast("V", self._loader.load(key, loader, Keep(ttl, stale_ttl, tags)))
+        if value is DUE:
+            return cast("V", self._serve_due(key, loader, Keep(ttl, stale_ttl, tags)))
+        return cast("V", value)
+
+    async def aget_or_load(
+        self,
+        key: K,
+        loader: Callable[[K], Awaitable[V]] | Callable[[K], V],
+        *,
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> V:
+        """`get_or_load` for tasks; `loader` may be `async`. Threads and tasks share the loads in flight."""
+        value = self._read(key, MISSING, DUE)
+        if value is MISSING:
+            return cast("V", await self._loader.aload(key, loader, Keep(ttl, stale_ttl, tags)))
+        if value is DUE:
+            return cast("V", await self._aserve_due(key, loader, Keep(ttl, stale_ttl, tags)))
+        return cast("V", value)
+
+    async def aget(self, key: K, default: Any = None) -> Any:
+        """`get`, for code that awaits its cache."""
+        return self.get(key, default)
+
+    async def aget_many(self, keys: Iterable[K]) -> dict[K, V]:
+        """`get_many`, for code that awaits its cache."""
+        return self.get_many(keys)
+
+    async def aset(
+        self,
+        key: K,
+        value: V,
+        *,
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        tags: Iterable[str] | None = None,
+        weight: int | None = None,
+    ) -> bool:
+        """`set`, for code that awaits its cache."""
+        return self.set(key, value, ttl=ttl, stale_ttl=stale_ttl, tags=tags, weight=weight)
+
+    async def adelete(self, key: K) -> bool:
+        """`delete`, for code that awaits its cache."""
+        return self.delete(key)
+
+    @overload
+    def cached(self, function: Callable[P, R], /) -> CachedFunction[P, R]: ...
+
+    @overload
+    def cached(
+        self,
+        /,
+        *,
+        key: str | Callable[..., Any] | None = None,
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        tags: Iterable[str] = (),
+    ) -> Callable[[Callable[P, R]], CachedFunction[P, R]]: ...
+
+    def cached(
+        self,
+        function: Callable[P, R] | None = None,
+        /,
+        *,
+        key: str | Callable[..., Any] | None = None,
+        ttl: Duration | None = None,
+        stale_ttl: Duration | None = None,
+        tags: Iterable[str] = (),
+    ) -> Any:
+        """Decorates a function, `def` or `async def`, so that its results are kept in this cache.
+
+        >>> cache = Cache(capacity=100)
+        >>> @cache.cached(ttl="5m", key="user:{user_id}", tags=["user:{user_id}"])
+        ... def name_of(user_id: int) -> str:
+        ...     return f"user number {user_id}"
+        >>> name_of(7), name_of(user_id=7), name_of.cache_key(7)
+        ('user number 7', 'user number 7', 'user:7')
+        >>> name_of.cache_info()
+        CacheInfo(hits=1, misses=1, maxsize=100, currsize=1)
+
+        Args:
+            function: what to decorate, when the decorator is used without arguments.
+            key: a template over the parameters, or a callable that is given the arguments and returns the key.
+                By default the key holds the function's name and all arguments, typed: 1 and True differ.
+            ttl: how long results are fresh; by default as the cache says.
+            stale_ttl: how long past that they may be served while a refresh runs.
+            tags: templates over the parameters, for `invalidate_tag`.
+
+        Raises:
+            ConfigurationError: a template names what is no parameter.
+        """
+        recipe = Recipe(key, ttl, stale_ttl, tuple(tags))
+        return decorate(self, function, recipe) if function else lambda function: decorate(self, function, recipe)
+
+    def stats(self) -> Stats:
+        """Counts since the cache was made; subtract an earlier one for those of an interval."""
+        loader = self._loader
+        return Stats(
+            **self._counts(),
+            loads=loader.loads,
+            load_failures=loader.load_failures,
+            load_seconds=loader.load_seconds,
+        )
+
+    def items(self) -> ItemsView[K, V]:
+        """Keys and values as of now; looking at them counts nothing and changes nothing."""
+        return Items(self)
+
+    def values(self) -> ValuesView[V]:
+        """Values as of now; looking at them counts nothing and changes nothing."""
+        return Values(self)
+
+    def close(self) -> None:
+        """Waits for background refreshes; the cache stays usable."""
+        self._loader.close()
+
+    def __enter__(self) -> Self:
+        """The cache itself."""
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Closes it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Its size and policy."""
+        return f"<{type(self).__name__} {self._parameters['policy']}: {len(self)} entries, {self.weight} of {self.capacity}>"
+
+    def _serve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
+        """A value that may be served but must be refreshed; loaded if it left in between."""
+        entry = self.peek(key)
+        if entry is None:
+            return self._loader.load(key, loader, keep)
+        self._loader.refresh(key, loader, keep)
+        return entry.value
+
+    async def _aserve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
+        """The same in a task."""
+        entry = self.peek(key)
+        if entry is None:
+            return await self._loader.aload(key, loader, keep)
+        self._loader.arefresh(key, loader, keep)
+        return entry.value
+
+
+class Items(ItemsView[K, V]):
+    """Pairs of a cache, read without touching it."""
+
+    _mapping: Cache[K, V]
+
+    def __iter__(self) -> Iterator[tuple[K, V]]:
+        """All pairs that are not expired."""
+        return iter(self._mapping._snapshot())
+
+    def __contains__(self, item: object) -> bool:
+        """Whether a key has that value."""
+        key, value = cast("tuple[K, V]", item)
+        entry = self._mapping.peek(key)
+        return entry is not None and (entry.value is value or entry.value == value)
+
+
+class Values(ValuesView[V]):
+    """Values of a cache, read without touching it."""
+
+    _mapping: Cache[Any, V]
+
+    def __iter__(self) -> Iterator[V]:
+        """All values that are not expired."""
+        return (value for _, value in self._mapping._snapshot())
+
+    def __contains__(self, value: object) -> bool:
+        """Whether some key has that value."""
+        return any(mine is value or mine == value for mine in self)
+
+
+def budget_of(capacity: int | None, max_bytes: int | str | None) -> int:
+    """The capacity in entries or in bytes, whichever was given."""
+    if (capacity is None) == (max_bytes is None):
+        given = "neither" if capacity is None else "both"
+        raise CapacityError(f"{given} given; expected capacity=10_000 (entries) or max_bytes='256MiB'")
+    if max_bytes is not None:
+        budget, name = parse_size(max_bytes), "max_bytes"
+    elif isinstance(capacity, int) and not isinstance(capacity, bool):
+        budget, name = capacity, "capacity"
+    else:
+        raise CapacityError(f"capacity is {capacity!r}; expected a whole number of entries, or use max_bytes='256MiB'")
+    if not 1 <= budget <= LARGEST_CAPACITY:
+        raise CapacityError(f"{name} is {budget}; expected 1 to 2**62")
+    return budget
+
+
+def parse_ttl(ttl: Duration) -> float:
+    """Seconds of a ttl, which must be above 0; infinity is for ever."""
+    seconds = ttl if ttl == float("inf") else parse_duration(ttl)
+    if seconds == 0:
+        raise ConfigurationError("ttl is 0; expected more than 0 seconds, or None to keep values for ever")
+    return float(seconds)  # type: ignore[arg-type]
+
+
+living: weakref.WeakValueDictionary[int, Cache[Any, Any]] = weakref.WeakValueDictionary()
+
+
+def after_fork_in_child() -> None:
+    """In a child process the parent's threads do not run: what they were loading must not be waited for."""
+    for cache in list(living.values()):
+        cache._loader.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork_in_child)
