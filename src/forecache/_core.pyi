@@ -31,19 +31,23 @@ class Entry(Generic[_V]):
     def expires_at(self) -> float | None: ...
 
 @final
-class Tally:
-    """A count of hits that many threads may add to."""
+class Reader:
+    """Reads a store, and counts what it found."""
 
-    def __new__(cls) -> Self: ...
-    def add(self) -> None:
-        """Counts one more."""
+    def __new__(cls, store: Store[Any, Any], missing: object, due: object) -> Self: ...
+    def read(self, key: Any, /) -> Any:
+        """The value of an entry that is fresh; `due` for one that may be served while a refresh runs; else `missing`."""
 
     def reset(self) -> None:
-        """Begins anew."""
+        """Begins both counts anew."""
 
     @property
-    def count(self) -> int:
-        """The count."""
+    def hits(self) -> int:
+        """Reads that found something."""
+
+    @property
+    def misses(self) -> int:
+        """Reads that found nothing."""
 
 class Store(Generic[_K, _V]):
     """A bounded table of Python objects."""
@@ -102,7 +106,7 @@ class Store(Generic[_K, _V]):
     def clear(self) -> None:
         """Removes everything."""
 
-    def _read(self, key: _K, missing: Any, due: Any, tally: Tally | None = None, /) -> Any: ...
+    def _read(self, key: _K, missing: Any, due: Any, /) -> Any: ...
     def _begin(self, key: _K, ticket: Any, tags: Iterable[str] | None = None) -> Any: ...
     def _land(
         self,

@@ -6,6 +6,7 @@ use pyo3::types::PyTuple;
 
 mod convert;
 mod key;
+mod reader;
 mod simulation;
 mod store;
 
@@ -15,9 +16,11 @@ mod _core {
     use super::*;
 
     #[pymodule_export]
+    use crate::reader::Reader;
+    #[pymodule_export]
     use crate::simulation::{Accesses, Simulation};
     #[pymodule_export]
-    use crate::store::{Entry, Store, Tally};
+    use crate::store::{Entry, Store};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

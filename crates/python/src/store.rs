@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::MutexGuard;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use forecache_core::access::Nanos;
@@ -19,7 +19,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use crate::convert;
 use crate::key::{Probe, id_of, is_native};
 
-type Object = Py<PyAny>;
+pub type Object = Py<PyAny>;
 type ObjectShard = Shard<Object, Object, Object>;
 type ObjectDebris = Debris<Object, Object, Object>;
 
@@ -45,34 +45,6 @@ impl Entry {
             moment(self.fresh_until),
             moment(self.expires_at)
         ))
-    }
-}
-
-/// A count of hits that many threads may add to.
-#[pyclass(frozen, module = "forecache._core")]
-pub struct Tally(AtomicU64);
-
-#[pymethods]
-impl Tally {
-    #[new]
-    fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    /// Counts one more.
-    fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Begins anew.
-    fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-
-    /// The count.
-    #[getter]
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -137,19 +109,9 @@ impl Store {
     }
 
     /// The value of an entry that is fresh; `due` for one that may be served while a refresh runs; else `missing`.
-    #[pyo3(signature = (key, missing, due, tally=None, /))]
-    fn _read(
-        &self,
-        key: &Bound<'_, PyAny>,
-        missing: Object,
-        due: Object,
-        tally: Option<&Bound<'_, Tally>>,
-    ) -> PyResult<Object> {
-        let found = self.look_up(key, Accept::Stale)?;
-        if let (Some(tally), Some(_)) = (tally, &found) {
-            tally.get().add();
-        }
-        Ok(match found {
+    #[pyo3(signature = (key, missing, due, /))]
+    fn _read(&self, key: &Bound<'_, PyAny>, missing: Object, due: Object) -> PyResult<Object> {
+        Ok(match self.look_up(key, Accept::Stale)? {
             Some((value, Freshness::Fresh)) => value,
             Some(_) => due,
             None => missing,
@@ -373,8 +335,8 @@ impl Store {
 }
 
 impl Store {
-    #[inline(always)]
-    fn look_up(&self, key: &Bound<'_, PyAny>, accept: Accept) -> PyResult<Option<(Object, Freshness)>> {
+    #[inline(always)] // the path of every hit
+    pub fn look_up(&self, key: &Bound<'_, PyAny>, accept: Accept) -> PyResult<Option<(Object, Freshness)>> {
         let now = self.now(key.py())?;
         self.on_shard(key, |shard, probe| {
             let found = shard.store.get(probe.id, now, accept, |key| probe.is(key));

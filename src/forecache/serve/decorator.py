@@ -88,15 +88,15 @@ def decorate(cache: Cache[Any, Any], function: Callable[P, R], recipe: Recipe) -
     own_tag = unique_name(function)
     key_of = key_maker(function, recipe.key, own_tag)
     tags_of = compiled(function, tuple_of([repr(own_tag), *(template(function, tag) for tag in recipe.tags)]))
-    hits, misses = _core.Tally(), _core.Tally()
+    reader = _core.Reader(cache, MISSING, DUE)
     wrapper = wrap_async if inspect.iscoroutinefunction(function) else wrap
 
     def keep(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Keep:
         return Keep(recipe.ttl, recipe.stale_ttl, tags_of(*args, **kwargs))
 
-    decorated: Any = wrapper(cache, function, key_of, keep, hits, misses)
-    decorated.cache_info = lambda: CacheInfo(hits.count, misses.count, cache.capacity, len(cache))
-    decorated.cache_clear = lambda: clear(cache, own_tag, hits, misses)
+    decorated: Any = wrapper(cache, function, key_of, keep, reader)
+    decorated.cache_info = lambda: CacheInfo(reader.hits, reader.misses, cache.capacity, len(cache))
+    decorated.cache_clear = lambda: clear(cache, own_tag, reader)
     decorated.cache_parameters = lambda: dict(cache._parameters)
     decorated.cache_key = key_of
     decorated.invalidate = lambda *args, **kwargs: cache.delete(key_of(*args, **kwargs))
@@ -108,18 +108,16 @@ def wrap(
     function: Callable[..., Any],
     key_of: Callable[..., Any],
     keep: Callable[..., Keep],
-    hits: _core.Tally,
-    misses: _core.Tally,
+    reader: _core.Reader,
 ) -> Callable[..., Any]:
     """The wrapper of a plain function."""
-    read, load, serve_due = cache._read, cache._loader.load, cache._serve_due
+    read, load, serve_due = reader.read, cache._loader.load, cache._serve_due
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        key = key_of(*args, **kwargs)
-        value = read(key, MISSING, DUE, hits)
+        key = key_of(*args, **kwargs) if kwargs else key_of(*args)  # an empty ** costs more than the lookup
+        value = read(key)
         if value is MISSING:
-            misses.add()
             return load(key, lambda _: function(*args, **kwargs), keep(args, kwargs))
         if value is DUE:
             return serve_due(key, lambda _: function(*args, **kwargs), keep(args, kwargs))
@@ -133,18 +131,16 @@ def wrap_async(
     function: Callable[..., Any],
     key_of: Callable[..., Any],
     keep: Callable[..., Keep],
-    hits: _core.Tally,
-    misses: _core.Tally,
+    reader: _core.Reader,
 ) -> Callable[..., Any]:
     """The wrapper of an `async` function."""
-    read, load, serve_due = cache._read, cache._loader.aload, cache._aserve_due
+    read, load, serve_due = reader.read, cache._loader.aload, cache._aserve_due
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        key = key_of(*args, **kwargs)
-        value = read(key, MISSING, DUE, hits)
+        key = key_of(*args, **kwargs) if kwargs else key_of(*args)  # an empty ** costs more than the lookup
+        value = read(key)
         if value is MISSING:
-            misses.add()
             return await load(key, lambda _: function(*args, **kwargs), keep(args, kwargs))
         if value is DUE:
             return await serve_due(key, lambda _: function(*args, **kwargs), keep(args, kwargs))
@@ -153,11 +149,10 @@ def wrap_async(
     return wrapper
 
 
-def clear(cache: Cache[Any, Any], own_tag: str, hits: _core.Tally, misses: _core.Tally) -> None:
+def clear(cache: Cache[Any, Any], own_tag: str, reader: _core.Reader) -> None:
     """Removes a function's results, and begins its counts anew."""
     cache.invalidate_tag(own_tag)
-    hits.reset()
-    misses.reset()
+    reader.reset()
 
 
 def key_maker(function: Callable[..., Any], key: str | Callable[..., Any] | None, own_tag: str) -> Callable[..., Any]:
