@@ -26,6 +26,6 @@ def test_the_drawn_tree_is_the_tree() -> None:
 
 def test_a_missing_package_names_the_command_that_installs_it() -> None:
     with pytest.raises(MissingExtraError, match=re.escape("pip install 'forecache[plot]'")) as caught, extra("plot"):
-        import no_such_package  # type: ignore[import-not-found]  # noqa: F401, PLC0415
+        import no_such_package  # type: ignore[import-not-found]  # noqa: F401
     assert (caught.value.name, caught.value.extra) == ("no_such_package", "plot")
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from types import GenericAlias
-from typing import Any, Final, Generic, Literal, TypeVar, final, overload
+from typing import Any, Final, Generic, Literal, Self, TypeVar, final, overload
 
-from typing_extensions import Buffer, Self
+from typing_extensions import Buffer, disjoint_base
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 _D = TypeVar("_D")
 _Duration = str | float | timedelta
+
+__all__ = ["OFFLINE_POLICIES", "POLICIES", "Accesses", "Entry", "Reader", "Simulation", "Store"]
 
 POLICIES: Final[tuple[str, ...]]
 OFFLINE_POLICIES: Final[tuple[str, ...]]
@@ -36,7 +38,7 @@ class Reader:
 
     def __new__(cls, store: Store[Any, Any], missing: object, due: object) -> Self: ...
     def read(self, key: Any, /) -> Any:
-        """The value of an entry that is fresh; `due` for one that may be served while a refresh runs; else `missing`."""
+        """The value if it is fresh; `due` if it may be served while a refresh runs; else `missing`."""
 
     def reset(self) -> None:
         """Begins both counts anew."""
@@ -49,6 +51,7 @@ class Reader:
     def misses(self) -> int:
         """Reads that found nothing."""
 
+@disjoint_base
 class Store(Generic[_K, _V]):
     """A bounded table of Python objects."""
 
@@ -130,7 +133,7 @@ class Store(Generic[_K, _V]):
     def __delitem__(self, key: _K, /) -> None: ...
     def __iter__(self) -> Iterator[_K]: ...
     @classmethod
-    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+    def __class_getitem__(cls, item: Any) -> GenericAlias: ...
 
 @final
 class Accesses:

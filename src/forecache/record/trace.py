@@ -69,7 +69,7 @@ class Trace:
             raise TraceFormatError(f"an op is {self.op.max()}; expected 0 (get) or 1 (set)")
 
     @classmethod
-    def from_columns(  # noqa: PLR0913
+    def from_columns(
         cls,
         key: npt.ArrayLike,
         *,
@@ -94,7 +94,7 @@ class Trace:
             MissingExtraError: numpy is not installed.
         """
         with extra(TRACES):
-            import numpy as np  # noqa: PLC0415
+            import numpy as np
         keys = _converted("key", key)
         return cls(
             time=np.arange(keys.size, dtype=np.int64) if time is None else _converted("time", time),
@@ -118,7 +118,7 @@ class Trace:
             EmptyTraceError: it holds no access.
             MissingExtraError: numpy, polars or zstandard is not installed.
         """
-        from forecache.record.formats import read  # noqa: PLC0415
+        from forecache.record.formats import read
 
         return read(Path(path), format)
 
@@ -132,7 +132,7 @@ class Trace:
             EmptyTraceError: there is no access to write.
             MissingExtraError: numpy, polars or zstandard is not installed.
         """
-        from forecache.record.formats import write  # noqa: PLC0415
+        from forecache.record.formats import write
 
         write(self, Path(path))
 
@@ -175,14 +175,14 @@ class Trace:
 
     @cached_property
     def _stats(self) -> TraceStats:
-        from forecache.record.summary import summarize  # noqa: PLC0415
+        from forecache.record.summary import summarize
 
         return summarize(self)
 
 
 def _converted(column: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
     with extra(TRACES):
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
     exact = isinstance(values, list) and all(isinstance(value, int) for value in values)
     given = np.asarray(values, dtype=object if exact else None)  # numpy makes floats of integers around 2^63
     if given.size == 0:

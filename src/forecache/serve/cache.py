@@ -255,7 +255,8 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
 
     def __repr__(self) -> str:
         """Its size and policy."""
-        return f"<{type(self).__name__} {self._parameters['policy']}: {len(self)} entries, {self.weight} of {self.capacity}>"
+        policy = self._parameters["policy"]
+        return f"<{type(self).__name__} {policy}: {len(self)} entries, {self.weight} of {self.capacity}>"
 
     def _serve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
         """A value that may be served but must be refreshed; loaded if it left in between."""

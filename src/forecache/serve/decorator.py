@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CacheInfo", "CachedFunction", "Recipe", "decorate"]
 
 P = ParamSpec("P")
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 FORMS: Final = "'user:{user_id}', '{user.id:04d}' or '{ids[0]}'"
 SPEC: Final = re.compile(r"[^{}'\"\\]*")
@@ -46,17 +46,17 @@ class Recipe(NamedTuple):
     tags: tuple[str, ...]
 
 
-class CachedFunction(Protocol[P, R]):
+class CachedFunction(Protocol[P, R_co]):
     """A function whose results are kept in a cache."""
 
     __name__: str
     __wrapped__: Callable[..., Any]
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """The result, from the cache if it is there."""
         ...
 
-    def __get__(self, instance: Any, owner: type | None = None, /) -> Callable[..., R]:
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Callable[..., R_co]:
         """The method of an instance."""
         ...
 
@@ -81,7 +81,7 @@ class CachedFunction(Protocol[P, R]):
         ...
 
 
-def decorate(cache: Cache[Any, Any], function: Callable[P, R], recipe: Recipe) -> CachedFunction[P, R]:
+def decorate(cache: Cache[Any, Any], function: Callable[P, R_co], recipe: Recipe) -> CachedFunction[P, R_co]:
     """Wraps a function, plain or `async`, in a lookup."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigurationError(f"{name_of(function)} is a generator, whose items can be read once; return a list")
@@ -100,7 +100,7 @@ def decorate(cache: Cache[Any, Any], function: Callable[P, R], recipe: Recipe) -
     decorated.cache_parameters = lambda: dict(cache._parameters)
     decorated.cache_key = key_of
     decorated.invalidate = lambda *args, **kwargs: cache.delete(key_of(*args, **kwargs))
-    return cast("CachedFunction[P, R]", decorated)
+    return cast("CachedFunction[P, R_co]", decorated)
 
 
 def wrap(
@@ -200,13 +200,12 @@ def template(function: Callable[..., Any], text: str) -> str:
         if field is None:
             continue
         match = FIELD.fullmatch(field)
-        if match is None or spec and not SPEC.fullmatch(spec):
+        if match is None or (spec and not SPEC.fullmatch(spec)):
             raise ConfigurationError(f"template {text!r} has the field {field!r}; expected a form like {FORMS}")
         if match[1] not in known:
             expected = ", ".join(known) or "none, since it has no parameter"
-            raise ConfigurationError(
-                f"template {text!r} names {match[1]!r}, which is no parameter of {name_of(function)}; expected {expected}"
-            )
+            wrong = f"template {text!r} names {match[1]!r}, which is no parameter of {name_of(function)}"
+            raise ConfigurationError(f"{wrong}; expected {expected}")
         source += "{" + field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "") + "}"
     return f"f{source!r}"
 

@@ -68,7 +68,7 @@ def read(path: Path, format: str | None = None) -> Trace:
         TraceFormatError: the file cannot be read, its format cannot be found, or it is not of that format.
         EmptyTraceError: the file holds no access.
     """
-    from forecache.record.formats import content  # noqa: PLC0415
+    from forecache.record.formats import content
 
     if format is not None and format not in FORMATS:
         raise TraceFormatError(f"{path}: format {format!r} is unknown; expected one of {NAMES}")
@@ -96,7 +96,7 @@ def write(trace: Trace, path: Path) -> None:
         TraceFormatError: no format to write has this suffix, it cannot hold the trace, or the file is not writable.
         EmptyTraceError: there is no access to write.
     """
-    from forecache.record.formats import content  # noqa: PLC0415
+    from forecache.record.formats import content
 
     found = _format_of_suffix(path)
     if found is None or not found.writable:

@@ -51,7 +51,7 @@ def load(path: Path) -> bytes:
 
 def _decompressed(path: Path, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     with extra(TRACES):
-        from zstandard import ZstdDecompressor, ZstdError  # noqa: PLC0415
+        from zstandard import ZstdDecompressor, ZstdError
     frame: ZstdDecompressionObj | None = None
     try:
         for chunk in chain((first,), chunks):
@@ -74,7 +74,7 @@ def save(path: Path, data: bytes) -> None:
     """
     if path.suffix.lower() == ".zst":
         with extra(TRACES):
-            from zstandard import ZstdCompressor  # noqa: PLC0415
+            from zstandard import ZstdCompressor
         data = ZstdCompressor(write_checksum=True).compress(data)
     try:
         path.write_bytes(data)
@@ -134,7 +134,7 @@ def _looks_like_oracle_general(data: bytes) -> bool:
 
 def _looks_like_csv(lines: list[str]) -> bool:
     """Whether the first line names the key, or all lines are two or three integers between commas."""
-    from forecache.record.formats.columns import canonical  # noqa: PLC0415
-    from forecache.record.formats.csv import fields  # noqa: PLC0415
+    from forecache.record.formats.columns import canonical
+    from forecache.record.formats.csv import fields
 
     return "key" in map(canonical, fields(lines[0])[0]) or all(NUMBERS.fullmatch(line.strip()) for line in lines)

@@ -1,0 +1,55 @@
+# Every target sets up what it needs; `make demo` and `make test` work from a fresh clone.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench stress docs clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock .cargo/config.toml
+BUILT := $(VENV)/built
+ARGS ?=
+
+help: ## This list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(BUILT) ## Virtual environment, dependencies and the compiled core
+
+$(BUILT): pyproject.toml $(RUST)
+	@command -v cargo >/dev/null || { echo "forecache needs Rust's cargo to build its core: install it from https://rustup.rs, or with your system's packages" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "forecache needs Python 3.11 or newer: install it, or name it as in make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "forecache needs Python's venv module: install the package python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/pip install --quiet --disable-pip-version-check maturin --group dev
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,plot]'
+	@touch $@
+
+demo: setup ## The main job: a shop over a database, without a cache and with every policy
+	$(BIN)/forecache demo $(ARGS)
+
+test: setup ## All tests: the core's, the package's, and those of the documentation
+	cargo test --quiet --workspace
+	$(BIN)/pytest $(ARGS)
+
+lint: setup ## Formatting, types and lints of both languages
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/stubtest forecache._core --mypy-config-file pyproject.toml
+
+bench: setup ## Benchmarks against other caches; rewrites benchmarks/results
+	$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks $(ARGS)
+
+stress: setup ## One minute of many threads on one cache
+	$(BIN)/python -m tests.stress $(ARGS)
+
+docs: setup ## Runs every example of the documentation
+	$(BIN)/pytest tests/test_docs.py $(ARGS)
+
+clean: ## Removes what the other targets made
+	rm -rf $(VENV) target demo-output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests benchmarks -name '__pycache__' -prune -exec rm -rf {} +
+	rm -f src/forecache/_core*.so
