@@ -35,8 +35,8 @@ pub struct TinyLfu {
     chance: u64,
     /// Whether room was ever short; the climber learns nothing before.
     full: bool,
-    /// Whether the key on its way in, too heavy for the window, has won against a victim.
-    admitted: bool,
+    /// Whether the key on its way in is too heavy for the window, and has not yet won against a victim.
+    contested: bool,
 }
 
 impl TinyLfu {
@@ -52,7 +52,7 @@ impl TinyLfu {
             probation_capacity: (setting.capacity as f64 * probation) as u64,
             chance: setting.seed | 1,
             full: false,
-            admitted: false,
+            contested: false,
         }
     }
 
@@ -105,8 +105,8 @@ impl TinyLfu {
 
 impl Policy for TinyLfu {
     fn miss(&mut self, access: &Access) {
-        self.admitted = false;
         self.count(Fingerprint::of(access.id), false);
+        self.contested = access.weight > self.window_capacity();
     }
 
     fn insert(&mut self, slot: Slot, access: &Access) {
@@ -116,6 +116,7 @@ impl Policy for TinyLfu {
         self.fingerprints[slot as usize] = Fingerprint::of(access.id);
         let segment = if access.weight > self.window_capacity() { PROBATION } else { WINDOW };
         self.segments.insert(segment, slot, access.weight);
+        self.contested = false;
     }
 
     fn hit(&mut self, slot: Slot, access: &Access) {
@@ -135,8 +136,11 @@ impl Policy for TinyLfu {
 
     fn evict(&mut self, incoming: &Access) -> Option<Slot> {
         self.full = true;
-        let candidate = self.shed(incoming.weight);
+        let candidate = self.shed(if self.contested { 0 } else { incoming.weight });
         let victim = self.victim()?;
+        if std::mem::take(&mut self.contested) && !self.prefers(Fingerprint::of(incoming.id), victim) {
+            return None;
+        }
         let loser = match candidate {
             Some(candidate) if !self.prefers(self.fingerprints[candidate as usize], victim) => candidate,
             _ => victim,
