@@ -19,9 +19,14 @@ pub struct Climber {
 }
 
 impl Climber {
-    /// Starts at `position` and never goes above `most`; the first step is downwards.
+    /// Starts at `position` and never goes above `most`; the first step is downwards, unless told to turn.
     pub fn new(position: f64, most: f64) -> Self {
         Self { position, most, step: -STEP, hit_ratio: 0.0, accesses: 0, hits: 0 }
+    }
+
+    /// Goes the other way from here on.
+    pub fn turn(&mut self) {
+        self.step = -self.step;
     }
 
     /// Where it is.
@@ -45,5 +50,43 @@ impl Climber {
         let step = if change >= 0.0 { self.step } else { -self.step };
         self.position = (self.position + step).clamp(0.0, self.most);
         self.step = if change.abs() >= RESTART { STEP.copysign(step) } else { DECAY * step };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Climbs `steps` steps of one hundred accesses, of which `hits` hit, given the position.
+    fn climb(climber: &mut Climber, steps: usize, hits: impl Fn(f64) -> f64) {
+        for _ in 0..steps {
+            let hits = (100.0 * hits(climber.position())) as u64;
+            (0..100).for_each(|access| climber.observe(access < hits, 100));
+        }
+    }
+
+    #[test]
+    fn finds_the_best_position_and_stays_near() {
+        let mut climber = Climber::new(0.1, 0.8);
+        climb(&mut climber, 60, |position| 0.5 - 0.6 * (position - 0.4).abs());
+        assert!((climber.position() - 0.4).abs() < 0.1, "{}", climber.position());
+    }
+
+    #[test]
+    fn takes_large_steps_again_when_the_workload_changes() {
+        let mut climber = Climber::new(0.1, 0.8);
+        climb(&mut climber, 200, |position| 0.5 - 0.6 * (position - 0.1).abs());
+        climb(&mut climber, 60, |position| 0.9 - 0.6 * (position - 0.7).abs());
+        assert!((climber.position() - 0.7).abs() < 0.15, "{}", climber.position());
+    }
+
+    #[test]
+    fn stays_within_its_range() {
+        let mut climber = Climber::new(0.1, 0.8);
+        climb(&mut climber, 5, |_| 0.5);
+        assert!(climber.position().abs() < f64::EPSILON);
+        climber.turn();
+        climb(&mut climber, 30, |_| 0.5);
+        assert!((climber.position() - 0.8).abs() < f64::EPSILON);
     }
 }

@@ -171,7 +171,6 @@ impl Policy for Lirs {
         self.returning = found.is_some();
         if let Some(node) = found {
             self.forget(node);
-            self.prune();
         }
     }
 

@@ -28,6 +28,8 @@ pub struct S3Fifo {
     ghost_capacity: u64,
     /// Whether the key on its way in was remembered.
     returning: bool,
+    /// Whether it is new and heavier than the small queue, so that it would be the first to leave.
+    oversized: bool,
     /// Before the first eviction the main queue takes what the small one has no room for.
     filling: bool,
 }
@@ -44,6 +46,7 @@ impl S3Fifo {
             main_capacity: setting.capacity - small_capacity,
             ghost_capacity: setting.capacity - setting.capacity.div_ceil(SMALL_SHARE),
             returning: false,
+            oversized: false,
             filling: true,
         }
     }
@@ -51,7 +54,7 @@ impl S3Fifo {
     fn evict_small(&mut self) -> Option<Slot> {
         while let Some(slot) = self.segments.oldest(SMALL) {
             if self.hits[slot as usize] < PROMOTION {
-                self.remember(slot);
+                self.remember(self.ids[slot as usize], self.segments.weight_of(slot));
                 self.segments.remove(slot);
                 return Some(slot);
             }
@@ -73,11 +76,10 @@ impl S3Fifo {
         None
     }
 
-    fn remember(&mut self, slot: Slot) {
-        let weight = self.segments.weight_of(slot);
-        self.ghost.trim(self.ghost_capacity.saturating_sub(weight));
+    fn remember(&mut self, id: u64, weight: u64) {
         if weight <= self.ghost_capacity {
-            self.ghost.insert(self.ids[slot as usize], weight);
+            self.ghost.trim(self.ghost_capacity - weight);
+            self.ghost.insert(id, weight);
         }
     }
 
@@ -90,6 +92,7 @@ impl S3Fifo {
 impl Policy for S3Fifo {
     fn miss(&mut self, access: &Access) {
         self.returning = self.ghost.remove(access.id);
+        self.oversized = !self.returning && access.weight > self.small_capacity;
     }
 
     fn insert(&mut self, slot: Slot, access: &Access) {
@@ -100,6 +103,7 @@ impl Policy for S3Fifo {
         self.ids[slot as usize] = access.id;
         self.hits[slot as usize] = 0;
         self.segments.insert(self.entry_segment(access.weight), slot, access.weight);
+        self.oversized = false;
     }
 
     fn hit(&mut self, slot: Slot, access: &Access) {
@@ -108,8 +112,12 @@ impl Policy for S3Fifo {
         self.segments.reweigh(slot, access.weight);
     }
 
-    fn evict(&mut self, _incoming: &Access) -> Option<Slot> {
+    fn evict(&mut self, incoming: &Access) -> Option<Slot> {
         self.filling = false;
+        if std::mem::take(&mut self.oversized) {
+            self.remember(incoming.id, incoming.weight);
+            return None;
+        }
         if self.segments.weight(MAIN) > self.main_capacity {
             self.evict_main()
         } else {

@@ -14,11 +14,14 @@ const PROBATION: usize = 1;
 const PROTECTED: usize = 2;
 
 /// Share of the capacity that the window has at first.
-const WINDOW_SHARE: f64 = 0.01;
-/// Share of the main space, the rest, that protects entries accessed there; it shrinks as the window grows.
-const PROTECTED_SHARE: f64 = 0.8;
+const WINDOW_SHARE: f64 = 0.15;
+/// Share of the capacity where entries of the main space wait to be accessed there; what it and the window leave,
+/// four fifths when the window is closed, protects those that were.
+const PROBATION_SHARE: f64 = 0.2;
 /// Accesses per entry between two steps of the climber.
-const SAMPLE_PER_ENTRY: u64 = 10;
+const SAMPLE_PER_ENTRY: u64 = 5;
+/// A cache that holds so few entries when it is first full widens its window first, a larger one narrows it.
+const FEW: u64 = 2000;
 /// An entry at least this frequent is now and then admitted without being more frequent than the victim, lest keys
 /// that collide with hot ones be kept out for ever; the chance is one in [`LUCK`]. Both as in Caffeine.
 const WARM: u64 = 6;
@@ -35,24 +38,23 @@ pub struct TinyLfu {
     chance: u64,
     /// Whether room was ever short; the climber learns nothing before.
     full: bool,
-    /// Whether the key on its way in, too heavy for the window, has won against a victim.
-    admitted: bool,
+    /// Whether the key on its way in is too heavy for the window, and has not yet won against a victim.
+    contested: bool,
 }
 
 impl TinyLfu {
     pub fn new(setting: &Setting) -> Self {
-        let probation = (1.0 - WINDOW_SHARE) * (1.0 - PROTECTED_SHARE);
         Self {
             segments: Segments::default(),
             fingerprints: Vec::new(),
             entries: 0,
             sketch: Sketch::default(),
-            climber: Climber::new(WINDOW_SHARE, 1.0 - probation),
+            climber: Climber::new(WINDOW_SHARE, 1.0 - PROBATION_SHARE),
             capacity: setting.capacity,
-            probation_capacity: (setting.capacity as f64 * probation) as u64,
+            probation_capacity: (setting.capacity as f64 * PROBATION_SHARE) as u64,
             chance: setting.seed | 1,
             full: false,
-            admitted: false,
+            contested: false,
         }
     }
 
@@ -69,6 +71,14 @@ impl TinyLfu {
         if self.full {
             self.climber.observe(hit, SAMPLE_PER_ENTRY * self.entries);
         }
+    }
+
+    /// Room is short: from the first time on, the climber learns.
+    fn fill(&mut self) {
+        if !self.full && self.entries <= FEW {
+            self.climber.turn();
+        }
+        self.full = true;
     }
 
     /// Moves what the window has no room for to probation; returns the first that moved.
@@ -105,8 +115,8 @@ impl TinyLfu {
 
 impl Policy for TinyLfu {
     fn miss(&mut self, access: &Access) {
-        self.admitted = false;
         self.count(Fingerprint::of(access.id), false);
+        self.contested = access.weight > self.window_capacity();
     }
 
     fn insert(&mut self, slot: Slot, access: &Access) {
@@ -116,6 +126,7 @@ impl Policy for TinyLfu {
         self.fingerprints[slot as usize] = Fingerprint::of(access.id);
         let segment = if access.weight > self.window_capacity() { PROBATION } else { WINDOW };
         self.segments.insert(segment, slot, access.weight);
+        self.contested = false;
     }
 
     fn hit(&mut self, slot: Slot, access: &Access) {
@@ -134,9 +145,12 @@ impl Policy for TinyLfu {
     }
 
     fn evict(&mut self, incoming: &Access) -> Option<Slot> {
-        self.full = true;
-        let candidate = self.shed(incoming.weight);
+        self.fill();
+        let candidate = self.shed(if self.contested { 0 } else { incoming.weight });
         let victim = self.victim()?;
+        if std::mem::take(&mut self.contested) && !self.prefers(Fingerprint::of(incoming.id), victim) {
+            return None;
+        }
         let loser = match candidate {
             Some(candidate) if !self.prefers(self.fingerprints[candidate as usize], victim) => candidate,
             _ => victim,
