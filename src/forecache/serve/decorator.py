@@ -81,72 +81,105 @@ class CachedFunction(Protocol[P, R_co]):
         ...
 
 
+WRAPPER: Final = """
+{define} wrapper({parameters}):
+    _key_ = {key}
+    _value_ = _read_(_key_)
+    if _value_ is _MISSING_:
+        return {wait} _load_(_key_, lambda _: _function_({arguments}), _Keep_(_ttl_, _stale_ttl_, {tags}))
+    if _value_ is _DUE_:
+        return {wait} _serve_due_(_key_, lambda _: _function_({arguments}), _Keep_(_ttl_, _stale_ttl_, {tags}))
+    return _value_
+"""
+
+
 def decorate(cache: Cache[Any, Any], function: Callable[P, R_co], recipe: Recipe) -> CachedFunction[P, R_co]:
-    """Wraps a function, plain or `async`, in a lookup."""
+    """Wraps a function, plain or `async`, in a lookup.
+
+    The wrapper is compiled from `WRAPPER` with the function's own parameters, so that a hit costs two calls: the
+    wrapper's and the lookup's.
+    """
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigurationError(f"{name_of(function)} is a generator, whose items can be read once; return a list")
     own_tag = unique_name(function)
-    key_of = key_maker(function, recipe.key, own_tag)
-    tags_of = compiled(function, tuple_of([repr(own_tag), *(template(function, tag) for tag in recipe.tags)]))
+    parameters = Parameters(function)
     reader = _core.Reader(cache, MISSING, DUE)
-    wrapper = wrap_async if inspect.iscoroutinefunction(function) else wrap
-
-    def keep(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Keep:
-        return Keep(recipe.ttl, recipe.stale_ttl, tags_of(*args, **kwargs))
-
-    decorated: Any = wrapper(cache, function, key_of, keep, reader)
+    is_async = inspect.iscoroutinefunction(function)
+    key = key_expression(parameters, recipe.key, own_tag)
+    scope = parameters.scope | {
+        "_function_": function,
+        "_read_": reader.read,
+        "_load_": cache._loader.aload if is_async else cache._loader.load,
+        "_serve_due_": cache._aserve_due if is_async else cache._serve_due,
+        "_key_of_": recipe.key,
+        "_in_order_": in_order,
+        "_Keep_": Keep,
+        "_ttl_": recipe.ttl,
+        "_stale_ttl_": recipe.stale_ttl,
+        "_MISSING_": MISSING,
+        "_DUE_": DUE,
+    }
+    source = WRAPPER.format(
+        define="async def" if is_async else "def",
+        wait="await" if is_async else "",
+        parameters=parameters.heading,
+        arguments=parameters.arguments,
+        key=key,
+        tags=tuple_of([repr(own_tag), *(template(parameters, tag) for tag in recipe.tags)]),
+    )
+    exec(source, scope)  # noqa: S102 - of names of parameters, and of templates checked by `template`
+    decorated: Any = functools.wraps(function)(scope["wrapper"])
     decorated.cache_info = lambda: CacheInfo(reader.hits, reader.misses, cache.capacity, len(cache))
     decorated.cache_clear = lambda: clear(cache, own_tag, reader)
     decorated.cache_parameters = lambda: dict(cache._parameters)
-    decorated.cache_key = key_of
-    decorated.invalidate = lambda *args, **kwargs: cache.delete(key_of(*args, **kwargs))
+    decorated.cache_key = eval(f"lambda {parameters.heading}: {key}", scope)  # noqa: S307 - as above
+    decorated.invalidate = lambda *args, **kwargs: cache.delete(decorated.cache_key(*args, **kwargs))
     return cast("CachedFunction[P, R_co]", decorated)
 
 
-def wrap(
-    cache: Cache[Any, Any],
-    function: Callable[..., Any],
-    key_of: Callable[..., Any],
-    keep: Callable[..., Keep],
-    reader: _core.Reader,
-) -> Callable[..., Any]:
-    """The wrapper of a plain function."""
-    read, load, serve_due = reader.read, cache._loader.load, cache._serve_due
+class Parameters:
+    """The parameters of a function, as source: how to declare them, and how to pass them on."""
 
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        key = key_of(*args, **kwargs) if kwargs else key_of(*args)  # an empty ** costs more than the lookup
-        value = read(key)
-        if value is MISSING:
-            return load(key, lambda _: function(*args, **kwargs), keep(args, kwargs))
-        if value is DUE:
-            return serve_due(key, lambda _: function(*args, **kwargs), keep(args, kwargs))
-        return value
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Reads them off the function; any arguments where it does not tell."""
+        try:
+            self._list = list(inspect.signature(function).parameters.values())
+        except ValueError:
+            kinds = {"args": inspect.Parameter.VAR_POSITIONAL, "kwargs": inspect.Parameter.VAR_KEYWORD}
+            self._list = [inspect.Parameter(name, kind) for name, kind in kinds.items()]
+        self.function_name = name_of(function)
+        self.scope = {f"_default_{each.name}_": each.default for each in self._list if each.default is not each.empty}
 
-    return wrapper
+    @property
+    def names(self) -> list[str]:
+        """Their names."""
+        return [each.name for each in self._list]
 
+    @property
+    def heading(self) -> str:
+        """Their declaration, without types; defaults are names in `scope`."""
+        plain = [
+            each.replace(annotation=each.empty)
+            if each.default is each.empty
+            else each.replace(annotation=each.empty, default=Verbatim(f"_default_{each.name}_"))
+            for each in self._list
+        ]
+        return str(inspect.Signature(plain))[1:-1]
 
-def wrap_async(
-    cache: Cache[Any, Any],
-    function: Callable[..., Any],
-    key_of: Callable[..., Any],
-    keep: Callable[..., Keep],
-    reader: _core.Reader,
-) -> Callable[..., Any]:
-    """The wrapper of an `async` function."""
-    read, load, serve_due = reader.read, cache._loader.aload, cache._aserve_due
+    @property
+    def arguments(self) -> str:
+        """What passes them on, each to itself."""
+        forms: dict[Any, str] = {
+            inspect.Parameter.VAR_POSITIONAL: "*{0}",
+            inspect.Parameter.VAR_KEYWORD: "**{0}",
+            inspect.Parameter.KEYWORD_ONLY: "{0}={0}",
+        }
+        return ", ".join(forms.get(each.kind, "{0}").format(each.name) for each in self._list)
 
-    @functools.wraps(function)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        key = key_of(*args, **kwargs) if kwargs else key_of(*args)  # an empty ** costs more than the lookup
-        value = read(key)
-        if value is MISSING:
-            return await load(key, lambda _: function(*args, **kwargs), keep(args, kwargs))
-        if value is DUE:
-            return await serve_due(key, lambda _: function(*args, **kwargs), keep(args, kwargs))
-        return value
-
-    return wrapper
+    @property
+    def values(self) -> list[str]:
+        """Each as a part of a key."""
+        return [f"_in_order_({each.name})" if each.kind is each.VAR_KEYWORD else each.name for each in self._list]
 
 
 def clear(cache: Cache[Any, Any], own_tag: str, reader: _core.Reader) -> None:
@@ -155,45 +188,21 @@ def clear(cache: Cache[Any, Any], own_tag: str, reader: _core.Reader) -> None:
     reader.reset()
 
 
-def key_maker(function: Callable[..., Any], key: str | Callable[..., Any] | None, own_tag: str) -> Callable[..., Any]:
-    """What turns the arguments of a call into its key."""
+def key_expression(parameters: Parameters, key: str | Callable[..., Any] | None, own_tag: str) -> str:
+    """Source of the key of a call."""
     if callable(key):
-        return key
+        return f"_key_of_({parameters.arguments})"
     if key is not None:
-        return compiled(function, template(function, key))
-    parts = [
-        f"_in_order_({parameter.name})" if parameter.kind is parameter.VAR_KEYWORD else parameter.name
-        for parameter in parameters_of(function)
-    ]
-    return compiled(function, tuple_of([repr(own_tag), *parts]))
+        return template(parameters, key)
+    return tuple_of([repr(own_tag), *parameters.values])
 
 
-def compiled(function: Callable[..., Any], expression: str) -> Callable[..., Any]:
-    """A function with the parameters of another that returns an expression over them.
-
-    It is compiled once, so that a call costs no more than binding its arguments.
-    """
-    scope: dict[str, Any] = {"_in_order_": in_order}
-    parameters = []
-    for parameter in parameters_of(function):
-        default = parameter.default
-        if default is not parameter.empty:
-            scope[f"_default_{parameter.name}_"] = default
-            default = Verbatim(f"_default_{parameter.name}_")
-        parameters.append(parameter.replace(annotation=parameter.empty, default=default))
-    heading = str(inspect.Signature(parameters))[1:-1]
-    maker: Callable[..., Any] = eval(f"lambda {heading}: {expression}", scope)  # noqa: S307 - checked by `template`
-    maker.__qualname__ = name_of(function)
-    return maker
-
-
-def template(function: Callable[..., Any], text: str) -> str:
+def template(parameters: Parameters, text: str) -> str:
     """The f-string, as source, of a template over the parameters of a function.
 
     Raises:
         ConfigurationError: the template is malformed, or names what is no parameter.
     """
-    known = [parameter.name for parameter in parameters_of(function)]
     source = ""
     for literal, field, spec, conversion in parsed(text):
         source += literal.replace("{", "{{").replace("}", "}}")
@@ -202,9 +211,9 @@ def template(function: Callable[..., Any], text: str) -> str:
         match = FIELD.fullmatch(field)
         if match is None or (spec and not SPEC.fullmatch(spec)):
             raise ConfigurationError(f"template {text!r} has the field {field!r}; expected a form like {FORMS}")
-        if match[1] not in known:
-            expected = ", ".join(known) or "none, since it has no parameter"
-            wrong = f"template {text!r} names {match[1]!r}, which is no parameter of {name_of(function)}"
+        if match[1] not in parameters.names:
+            expected = ", ".join(parameters.names) or "none, since it has no parameter"
+            wrong = f"template {text!r} names {match[1]!r}, which is no parameter of {parameters.function_name}"
             raise ConfigurationError(f"{wrong}; expected {expected}")
         source += "{" + field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "") + "}"
     return f"f{source!r}"
@@ -216,15 +225,6 @@ def parsed(text: str) -> Iterator[tuple[str, str | None, str | None, str | None]
         yield from Formatter().parse(text)
     except ValueError as error:
         raise ConfigurationError(f"template {text!r} is malformed: {error}; expected a form like {FORMS}") from error
-
-
-def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of a function; any arguments where it does not tell."""
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except ValueError:
-        kinds = {"args": inspect.Parameter.VAR_POSITIONAL, "kwargs": inspect.Parameter.VAR_KEYWORD}
-        return [inspect.Parameter(name, kind) for name, kind in kinds.items()]
 
 
 class Verbatim(str):
