@@ -22,7 +22,7 @@ pub struct S3Fifo {
     segments: Segments<2>,
     ids: Vec<u64>,
     hits: Vec<u8>,
-    ghost: Ghost,
+    ghost: Ghost<1>,
     small_capacity: u64,
     main_capacity: u64,
     ghost_capacity: u64,
@@ -78,8 +78,8 @@ impl S3Fifo {
 
     fn remember(&mut self, id: u64, weight: u64) {
         if weight <= self.ghost_capacity {
-            self.ghost.trim(self.ghost_capacity - weight);
-            self.ghost.insert(id, weight);
+            self.ghost.trim(0, self.ghost_capacity - weight);
+            self.ghost.insert(0, id, weight);
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
+use crate::chance::Chance;
 use crate::climber::Climber;
 use crate::segments::Segments;
 use crate::sketch::{Fingerprint, Sketch};
@@ -15,9 +16,9 @@ const PROTECTED: usize = 2;
 
 /// Share of the capacity that the window has at first.
 const WINDOW_SHARE: f64 = 0.15;
-/// Share of the capacity where entries of the main space wait to be accessed there; what it and the window leave,
-/// four fifths when the window is closed, protects those that were.
-const PROBATION_SHARE: f64 = 0.2;
+/// One part in five of the capacity is where entries of the main space wait to be accessed there; what it and the
+/// window leave protects those that were.
+const PROBATION_SHARE: u64 = 5;
 /// Accesses per entry between two steps of the climber.
 const SAMPLE_PER_ENTRY: u64 = 5;
 /// A cache that holds so few entries when it is first full widens its window first, a larger one narrows it.
@@ -35,7 +36,7 @@ pub struct TinyLfu {
     climber: Climber,
     capacity: u64,
     probation_capacity: u64,
-    chance: u64,
+    chance: Chance,
     /// Whether room was ever short; the climber learns nothing before.
     full: bool,
     /// Whether the key on its way in is too heavy for the window, and has not yet won against a victim.
@@ -49,15 +50,16 @@ impl TinyLfu {
             fingerprints: Vec::new(),
             entries: 0,
             sketch: Sketch::default(),
-            climber: Climber::new(WINDOW_SHARE, 1.0 - PROBATION_SHARE),
+            climber: Climber::new(WINDOW_SHARE, 1.0 - 1.0 / PROBATION_SHARE as f64),
             capacity: setting.capacity,
-            probation_capacity: (setting.capacity as f64 * PROBATION_SHARE) as u64,
-            chance: setting.seed | 1,
+            probation_capacity: setting.capacity / PROBATION_SHARE,
+            chance: Chance::new(setting.seed),
             full: false,
             contested: false,
         }
     }
 
+    #[expect(clippy::cast_sign_loss, reason = "neither a capacity nor a position is negative")]
     fn window_capacity(&self) -> u64 {
         ((self.capacity as f64 * self.climber.position()) as u64).max(1)
     }
@@ -101,15 +103,7 @@ impl TinyLfu {
     fn prefers(&mut self, candidate: Fingerprint, victim: Slot) -> bool {
         let candidate = self.sketch.estimate(candidate);
         let victim = self.sketch.estimate(self.fingerprints[victim as usize]);
-        candidate > victim || (candidate >= WARM && self.lucky())
-    }
-
-    /// One time in [`LUCK`]: xorshift64 (Marsaglia, J. Stat. Software 8(14), 2003).
-    fn lucky(&mut self) -> bool {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        self.chance.is_multiple_of(LUCK)
+        candidate > victim || (candidate >= WARM && self.chance.bits() % LUCK == 0)
     }
 }
 
