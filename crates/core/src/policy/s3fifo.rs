@@ -108,7 +108,9 @@ impl Policy for S3Fifo {
 
     fn hit(&mut self, slot: Slot, access: &Access) {
         let hits = &mut self.hits[slot as usize];
-        *hits = (*hits + 1).min(MOST_HITS);
+        if *hits < MOST_HITS {
+            *hits += 1; // most hits find it at its limit, and leave the cache line clean
+        }
         self.segments.reweigh(slot, access.weight);
     }
 

@@ -35,7 +35,8 @@ pub struct TinyLfu {
     sketch: Sketch,
     climber: Climber,
     capacity: u64,
-    probation_capacity: u64,
+    window_capacity: u64,
+    protected_capacity: u64,
     chance: Chance,
     /// Whether room was ever short; the climber learns nothing before.
     full: bool,
@@ -45,33 +46,35 @@ pub struct TinyLfu {
 
 impl TinyLfu {
     pub fn new(setting: &Setting) -> Self {
-        Self {
+        let mut policy = Self {
             segments: Segments::default(),
             fingerprints: Vec::new(),
             entries: 0,
             sketch: Sketch::default(),
             climber: Climber::new(WINDOW_SHARE, 1.0 - 1.0 / PROBATION_SHARE as f64),
             capacity: setting.capacity,
-            probation_capacity: setting.capacity / PROBATION_SHARE,
+            window_capacity: 0,
+            protected_capacity: 0,
             chance: Chance::new(setting.seed),
             full: false,
             contested: false,
-        }
+        };
+        policy.divide();
+        policy
     }
 
+    /// Divides the capacity as the climber says.
     #[expect(clippy::cast_sign_loss, reason = "neither a capacity nor a position is negative")]
-    fn window_capacity(&self) -> u64 {
-        ((self.capacity as f64 * self.climber.position()) as u64).max(1)
-    }
-
-    fn protected_capacity(&self) -> u64 {
-        self.capacity.saturating_sub(self.window_capacity() + self.probation_capacity)
+    fn divide(&mut self) {
+        self.window_capacity = ((self.capacity as f64 * self.climber.position()) as u64).max(1);
+        let main = self.capacity.saturating_sub(self.window_capacity);
+        self.protected_capacity = main.saturating_sub(self.capacity / PROBATION_SHARE);
     }
 
     fn count(&mut self, fingerprint: Fingerprint, hit: bool) {
         self.sketch.count(fingerprint);
-        if self.full {
-            self.climber.observe(hit, SAMPLE_PER_ENTRY * self.entries);
+        if self.full && self.climber.observe(hit, SAMPLE_PER_ENTRY * self.entries) {
+            self.divide();
         }
     }
 
@@ -85,7 +88,7 @@ impl TinyLfu {
 
     /// Moves what the window has no room for to probation; returns the first that moved.
     fn shed(&mut self, weight: u64) -> Option<Slot> {
-        let most = self.window_capacity().saturating_sub(weight);
+        let most = self.window_capacity.saturating_sub(weight);
         let candidate = self.segments.oldest(WINDOW)?;
         let over = self.segments.weight(WINDOW) > most;
         while self.segments.weight(WINDOW) > most
@@ -110,7 +113,7 @@ impl TinyLfu {
 impl Policy for TinyLfu {
     fn miss(&mut self, access: &Access) {
         self.count(Fingerprint::of(access.id), false);
-        self.contested = access.weight > self.window_capacity();
+        self.contested = access.weight > self.window_capacity;
     }
 
     fn insert(&mut self, slot: Slot, access: &Access) {
@@ -118,20 +121,19 @@ impl Policy for TinyLfu {
         self.sketch.grow(self.entries);
         self.fingerprints.resize(self.fingerprints.len().max(slot as usize + 1), Fingerprint::default());
         self.fingerprints[slot as usize] = Fingerprint::of(access.id);
-        let segment = if access.weight > self.window_capacity() { PROBATION } else { WINDOW };
+        let segment = if access.weight > self.window_capacity { PROBATION } else { WINDOW };
         self.segments.insert(segment, slot, access.weight);
         self.contested = false;
     }
 
     fn hit(&mut self, slot: Slot, access: &Access) {
-        self.count(self.fingerprints[slot as usize], true);
+        self.count(Fingerprint::of(access.id), true);
         self.segments.reweigh(slot, access.weight);
         match self.segments.segment_of(slot) {
             WINDOW => self.segments.shift(WINDOW, slot),
             _ => self.segments.shift(PROTECTED, slot),
         }
-        let most = self.protected_capacity();
-        while self.segments.weight(PROTECTED) > most
+        while self.segments.weight(PROTECTED) > self.protected_capacity
             && let Some(oldest) = self.segments.oldest(PROTECTED)
         {
             self.segments.shift(PROBATION, oldest);
