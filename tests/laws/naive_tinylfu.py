@@ -13,6 +13,19 @@ def mix(key: int) -> int:
     return key ^ (key >> 31)
 
 
+class Chance:
+    """xorshift64* (Vigna, ACM TOMS 42(4), 2016)."""
+
+    def __init__(self, seed: int) -> None:
+        self.state = max(1, mix(seed))
+
+    def bits(self) -> int:
+        self.state ^= self.state >> 12
+        self.state ^= self.state << 25 & MASK
+        self.state ^= self.state >> 27
+        return self.state * 0x2545F4914F6CDD1D & MASK
+
+
 class Sketch:
     """Four counters up to 15 for each id, one in each quarter of one of the blocks of 128 counters.
 
@@ -86,13 +99,13 @@ class TinyLfu:
 
     def __init__(self, capacity: int, seed: int) -> None:
         self.capacity = capacity
-        self.probation_size = int(capacity * 0.2)
+        self.probation_size = capacity // 5
         self.window: list[int] = []
         self.probation: list[int] = []
         self.protected: list[int] = []
         self.sketch = Sketch()
-        self.climber = Climber(0.15, 1.0 - 0.2)
-        self.chance = seed | 1
+        self.climber = Climber(0.15, 1.0 - 1.0 / 5)
+        self.chance = Chance(seed)
         self.full = False
 
     def access(self, key: int) -> bool:
@@ -141,11 +154,4 @@ class TinyLfu:
 
     def prefers(self, candidate: int, victim: int) -> bool:
         frequency = self.sketch.estimate(candidate)
-        return frequency > self.sketch.estimate(victim) or (frequency >= 6 and self.lucky())
-
-    def lucky(self) -> bool:
-        """One time in 128: xorshift64 (Marsaglia, J. Stat. Software 8(14), 2003)."""
-        self.chance ^= self.chance << 13 & MASK
-        self.chance ^= self.chance >> 7
-        self.chance ^= self.chance << 17 & MASK
-        return self.chance % 128 == 0
+        return frequency > self.sketch.estimate(victim) or (frequency >= 6 and self.chance.bits() % 128 == 0)

@@ -34,14 +34,16 @@ impl Climber {
         self.position
     }
 
-    /// Counts one access, and moves once `sample` of them were counted.
-    pub fn observe(&mut self, hit: bool, sample: u64) {
+    /// Counts one access, and moves once `sample` of them were counted; true when it moved.
+    pub fn observe(&mut self, hit: bool, sample: u64) -> bool {
         self.accesses += 1;
         self.hits += u64::from(hit);
-        if self.accesses >= sample {
+        let is_due = self.accesses >= sample;
+        if is_due {
             self.climb(self.hits as f64 / self.accesses as f64);
             (self.accesses, self.hits) = (0, 0);
         }
+        is_due
     }
 
     fn climb(&mut self, hit_ratio: f64) {
@@ -61,7 +63,7 @@ mod tests {
     fn climb(climber: &mut Climber, steps: usize, hits: impl Fn(f64) -> f64) {
         for _ in 0..steps {
             let hits = (100.0 * hits(climber.position())) as u64;
-            (0..100).for_each(|access| climber.observe(access < hits, 100));
+            (0..100).for_each(|access| assert_eq!(climber.observe(access < hits, 100), access == 99));
         }
     }
 

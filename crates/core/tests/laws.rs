@@ -7,6 +7,7 @@ use std::sync::Arc;
 use forecache_core::access::{Access, NEVER, Slot, Tick, mix};
 use forecache_core::error::Error;
 use forecache_core::policy::{self, POLICIES, Policy, Setting};
+use forecache_core::removed::Removals;
 use forecache_core::simulate::{Accesses, Simulation, Weights};
 use forecache_core::staleness::{FOREVER, Lifetime};
 use forecache_core::store::{Accept, Arrival, Store};
@@ -23,7 +24,7 @@ fn keys(space: u64, most: usize) -> impl Strategy<Value = Vec<u64>> {
 fn hits(name: &str, capacity: u64, keys: &[u64]) -> Vec<bool> {
     let accesses = Arc::new(Accesses::new(keys.to_vec(), None));
     let mut simulation = Simulation::new(accesses, name, &setting(capacity), Weights::Unit).expect("a known policy");
-    simulation.trace_hits(keys.len())
+    simulation.hits(keys.len())
 }
 
 fn count(hits: &[bool]) -> usize {
@@ -58,12 +59,12 @@ struct Shop {
 
 impl Shop {
     fn new(name: &str, capacity: u64) -> Self {
-        let policy = policy::build_with_oracle(name, &setting(capacity)).expect("a known policy");
-        Self { store: Store::new(capacity, 7, policy), now: 0 }
+        let oracle = Some(Arc::new([]) as Arc<[Tick]>);
+        Self { store: Store::build(name, &setting(capacity), oracle).expect("a known policy"), now: 0 }
     }
 
     fn apply(&mut self, event: &Event) {
-        let mut removed = Vec::new();
+        let mut removed = Removals::default();
         match *event {
             Event::Get(key) => {
                 self.store.get(mix(key), self.now, Accept::Fresh, |&other| other == key);
@@ -92,7 +93,7 @@ struct Driver {
 
 impl Driver {
     fn new(name: &str, capacity: u64) -> Self {
-        let policy = policy::build_with_oracle(name, &setting(capacity)).expect("a known policy");
+        let policy = (policy::known(name).expect("a known policy").build)(&setting(capacity));
         Self { policy, resident: BTreeSet::new(), tick: 0 }
     }
 
@@ -215,10 +216,9 @@ proptest! {
 
 #[test]
 fn every_name_builds_and_the_future_is_refused_where_it_is_unknown() {
+    let build = |name: &str| Store::<u64, ()>::build(name, &setting(1), None).map(|_| ());
     for known in POLICIES {
-        let built = policy::build(known.name, &setting(1)).map(|_| ());
-        assert_eq!(built, if known.needs_oracle { Err(Error::OracleMissing) } else { Ok(()) }, "{}", known.name);
+        assert_eq!(build(known.name), if known.needs_oracle { Err(Error::OracleMissing) } else { Ok(()) });
     }
-    let unknown = policy::build("clock", &setting(1)).map(|_| ());
-    assert_eq!(unknown, Err(Error::UnknownPolicy("clock".into())));
+    assert_eq!(build("clock"), Err(Error::UnknownPolicy("clock".into())));
 }

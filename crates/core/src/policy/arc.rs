@@ -16,7 +16,7 @@ pub struct Arc {
     segments: Segments<2>,
     ids: Vec<u64>,
     /// B1 and B2 of the paper: what left T1 and T2.
-    ghosts: [Ghost; 2],
+    ghost: Ghost<2>,
     capacity: u64,
     /// p of the paper: the weight that T1 should have.
     target: f64,
@@ -29,7 +29,7 @@ impl Arc {
         Self {
             segments: Segments::default(),
             ids: Vec::new(),
-            ghosts: [Ghost::default(), Ghost::default()],
+            ghost: Ghost::default(),
             capacity: setting.capacity,
             target: 0.0,
             returning: None,
@@ -38,7 +38,7 @@ impl Arc {
 
     /// Moves the target by the incoming weight, or more when the other ghost is the larger one.
     fn adapt(&mut self, left: usize, weight: u64) {
-        let (own, other) = (self.ghosts[left].weight() as f64, self.ghosts[1 - left].weight() as f64);
+        let (own, other) = (self.ghost.weight(left) as f64, self.ghost.weight(1 - left) as f64);
         let step = weight as f64 * (other / own).max(1.0);
         self.target =
             if left == ONCE { (self.target + step).min(self.capacity as f64) } else { (self.target - step).max(0.0) };
@@ -47,10 +47,10 @@ impl Arc {
     /// Case IV of the paper: of T1 and B1 at most the capacity is known, of all four lists twice that.
     fn forget_for(&mut self, weight: u64) {
         let once = self.segments.weight(ONCE) + weight;
-        self.ghosts[ONCE].trim(self.capacity.saturating_sub(once));
-        let once = (once + self.ghosts[ONCE].weight()).min(self.capacity);
+        self.ghost.trim(ONCE, self.capacity.saturating_sub(once));
+        let once = (once + self.ghost.weight(ONCE)).min(self.capacity);
         let resident = once + self.segments.weight(OFTEN);
-        self.ghosts[OFTEN].trim((2 * self.capacity).saturating_sub(resident));
+        self.ghost.trim(OFTEN, self.capacity.saturating_mul(2).saturating_sub(resident));
     }
 
     /// REPLACE of the paper: which list gives up its oldest.
@@ -64,11 +64,11 @@ impl Arc {
 
 impl Policy for Arc {
     fn miss(&mut self, access: &Access) {
-        self.returning = [ONCE, OFTEN].into_iter().find(|&list| self.ghosts[list].contains(access.id));
+        self.returning = self.ghost.find(access.id);
         match self.returning {
             Some(left) => {
                 self.adapt(left, access.weight);
-                self.ghosts[left].remove(access.id);
+                self.ghost.remove(access.id);
             }
             None => self.forget_for(access.weight),
         }
@@ -94,7 +94,7 @@ impl Policy for Arc {
         // When T1 alone fills the cache there is no room to remember what leaves it.
         let forgotten = self.returning.is_none() && self.segments.weight(ONCE) + incoming.weight > self.capacity;
         if !forgotten {
-            self.ghosts[list].insert(self.ids[slot as usize], self.segments.weight_of(slot));
+            self.ghost.insert(list, self.ids[slot as usize], self.segments.weight_of(slot));
         }
         self.segments.remove(slot);
         Some(slot)

@@ -22,7 +22,7 @@ pub struct S3Fifo {
     segments: Segments<2>,
     ids: Vec<u64>,
     hits: Vec<u8>,
-    ghost: Ghost,
+    ghost: Ghost<1>,
     small_capacity: u64,
     main_capacity: u64,
     ghost_capacity: u64,
@@ -78,8 +78,8 @@ impl S3Fifo {
 
     fn remember(&mut self, id: u64, weight: u64) {
         if weight <= self.ghost_capacity {
-            self.ghost.trim(self.ghost_capacity - weight);
-            self.ghost.insert(id, weight);
+            self.ghost.trim(0, self.ghost_capacity - weight);
+            self.ghost.insert(0, id, weight);
         }
     }
 
@@ -108,7 +108,9 @@ impl Policy for S3Fifo {
 
     fn hit(&mut self, slot: Slot, access: &Access) {
         let hits = &mut self.hits[slot as usize];
-        *hits = (*hits + 1).min(MOST_HITS);
+        if *hits < MOST_HITS {
+            *hits += 1; // most hits find it at its limit, and leave the cache line clean
+        }
         self.segments.reweigh(slot, access.weight);
     }
 

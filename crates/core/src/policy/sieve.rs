@@ -25,7 +25,9 @@ impl Policy for Sieve {
     }
 
     fn hit(&mut self, slot: Slot, _access: &Access) {
-        self.visited[slot as usize] = true;
+        if !self.visited[slot as usize] {
+            self.visited[slot as usize] = true; // most hits find it set, and leave the cache line clean
+        }
     }
 
     fn evict(&mut self, _incoming: &Access) -> Option<Slot> {

@@ -5,6 +5,7 @@
 
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
+use crate::chance::Chance;
 use crate::climber::Climber;
 use crate::segments::Segments;
 use crate::sketch::{Fingerprint, Sketch};
@@ -15,9 +16,9 @@ const PROTECTED: usize = 2;
 
 /// Share of the capacity that the window has at first.
 const WINDOW_SHARE: f64 = 0.15;
-/// Share of the capacity where entries of the main space wait to be accessed there; what it and the window leave,
-/// four fifths when the window is closed, protects those that were.
-const PROBATION_SHARE: f64 = 0.2;
+/// One part in five of the capacity is where entries of the main space wait to be accessed there; what it and the
+/// window leave protects those that were.
+const PROBATION_SHARE: u64 = 5;
 /// Accesses per entry between two steps of the climber.
 const SAMPLE_PER_ENTRY: u64 = 5;
 /// A cache that holds so few entries when it is first full widens its window first, a larger one narrows it.
@@ -34,8 +35,9 @@ pub struct TinyLfu {
     sketch: Sketch,
     climber: Climber,
     capacity: u64,
-    probation_capacity: u64,
-    chance: u64,
+    window_capacity: u64,
+    protected_capacity: u64,
+    chance: Chance,
     /// Whether room was ever short; the climber learns nothing before.
     full: bool,
     /// Whether the key on its way in is too heavy for the window, and has not yet won against a victim.
@@ -44,32 +46,35 @@ pub struct TinyLfu {
 
 impl TinyLfu {
     pub fn new(setting: &Setting) -> Self {
-        Self {
+        let mut policy = Self {
             segments: Segments::default(),
             fingerprints: Vec::new(),
             entries: 0,
             sketch: Sketch::default(),
-            climber: Climber::new(WINDOW_SHARE, 1.0 - PROBATION_SHARE),
+            climber: Climber::new(WINDOW_SHARE, 1.0 - 1.0 / PROBATION_SHARE as f64),
             capacity: setting.capacity,
-            probation_capacity: (setting.capacity as f64 * PROBATION_SHARE) as u64,
-            chance: setting.seed | 1,
+            window_capacity: 0,
+            protected_capacity: 0,
+            chance: Chance::new(setting.seed),
             full: false,
             contested: false,
-        }
+        };
+        policy.divide();
+        policy
     }
 
-    fn window_capacity(&self) -> u64 {
-        ((self.capacity as f64 * self.climber.position()) as u64).max(1)
-    }
-
-    fn protected_capacity(&self) -> u64 {
-        self.capacity.saturating_sub(self.window_capacity() + self.probation_capacity)
+    /// Divides the capacity as the climber says.
+    #[expect(clippy::cast_sign_loss, reason = "neither a capacity nor a position is negative")]
+    fn divide(&mut self) {
+        self.window_capacity = ((self.capacity as f64 * self.climber.position()) as u64).max(1);
+        let main = self.capacity.saturating_sub(self.window_capacity);
+        self.protected_capacity = main.saturating_sub(self.capacity / PROBATION_SHARE);
     }
 
     fn count(&mut self, fingerprint: Fingerprint, hit: bool) {
         self.sketch.count(fingerprint);
-        if self.full {
-            self.climber.observe(hit, SAMPLE_PER_ENTRY * self.entries);
+        if self.full && self.climber.observe(hit, SAMPLE_PER_ENTRY * self.entries) {
+            self.divide();
         }
     }
 
@@ -83,7 +88,7 @@ impl TinyLfu {
 
     /// Moves what the window has no room for to probation; returns the first that moved.
     fn shed(&mut self, weight: u64) -> Option<Slot> {
-        let most = self.window_capacity().saturating_sub(weight);
+        let most = self.window_capacity.saturating_sub(weight);
         let candidate = self.segments.oldest(WINDOW)?;
         let over = self.segments.weight(WINDOW) > most;
         while self.segments.weight(WINDOW) > most
@@ -101,22 +106,14 @@ impl TinyLfu {
     fn prefers(&mut self, candidate: Fingerprint, victim: Slot) -> bool {
         let candidate = self.sketch.estimate(candidate);
         let victim = self.sketch.estimate(self.fingerprints[victim as usize]);
-        candidate > victim || (candidate >= WARM && self.lucky())
-    }
-
-    /// One time in [`LUCK`]: xorshift64 (Marsaglia, J. Stat. Software 8(14), 2003).
-    fn lucky(&mut self) -> bool {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        self.chance.is_multiple_of(LUCK)
+        candidate > victim || (candidate >= WARM && self.chance.bits() % LUCK == 0)
     }
 }
 
 impl Policy for TinyLfu {
     fn miss(&mut self, access: &Access) {
         self.count(Fingerprint::of(access.id), false);
-        self.contested = access.weight > self.window_capacity();
+        self.contested = access.weight > self.window_capacity;
     }
 
     fn insert(&mut self, slot: Slot, access: &Access) {
@@ -124,20 +121,19 @@ impl Policy for TinyLfu {
         self.sketch.grow(self.entries);
         self.fingerprints.resize(self.fingerprints.len().max(slot as usize + 1), Fingerprint::default());
         self.fingerprints[slot as usize] = Fingerprint::of(access.id);
-        let segment = if access.weight > self.window_capacity() { PROBATION } else { WINDOW };
+        let segment = if access.weight > self.window_capacity { PROBATION } else { WINDOW };
         self.segments.insert(segment, slot, access.weight);
         self.contested = false;
     }
 
     fn hit(&mut self, slot: Slot, access: &Access) {
-        self.count(self.fingerprints[slot as usize], true);
+        self.count(Fingerprint::of(access.id), true);
         self.segments.reweigh(slot, access.weight);
         match self.segments.segment_of(slot) {
             WINDOW => self.segments.shift(WINDOW, slot),
             _ => self.segments.shift(PROTECTED, slot),
         }
-        let most = self.protected_capacity();
-        while self.segments.weight(PROTECTED) > most
+        while self.segments.weight(PROTECTED) > self.protected_capacity
             && let Some(oldest) = self.segments.oldest(PROTECTED)
         {
             self.segments.shift(PROBATION, oldest);
