@@ -20,3 +20,4 @@ pub mod stats;
 pub mod store;
 pub mod table;
 pub mod tags;
+mod weights;

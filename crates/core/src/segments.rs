@@ -2,23 +2,7 @@
 
 use crate::access::Slot;
 use crate::list::{Links, List};
-
-/// The weight of every slot; holds nothing while all weigh 1.
-#[derive(Default)]
-struct Weights(Vec<u64>);
-
-impl Weights {
-    fn of(&self, slot: Slot) -> u64 {
-        self.0.get(slot as usize).copied().unwrap_or(1)
-    }
-
-    fn set(&mut self, slot: Slot, weight: u64) {
-        if weight != self.of(slot) {
-            self.0.resize(self.0.len().max(slot as usize + 1), 1);
-            self.0[slot as usize] = weight;
-        }
-    }
-}
+use crate::weights::Weights;
 
 /// `N` queues of slots, numbered from 0; a resident slot is on exactly one of them.
 pub struct Segments<const N: usize> {

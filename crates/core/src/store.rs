@@ -12,6 +12,7 @@ use crate::staleness::{Freshness, Lifetime, Lifetimes, judge};
 use crate::stats::{Cause, Stats};
 use crate::table::{Entry, Table};
 use crate::tags::{Tag, Tags};
+use crate::weights::Weights;
 
 /// Expired entries that one write removes at most, beyond those whose room it needs.
 const SWEEP: usize = 2;
@@ -41,9 +42,20 @@ pub enum Accept {
     Stale,
 }
 
+/// What a store knows about a key.
+pub struct Glimpse<'a, V> {
+    /// Its value.
+    pub value: &'a V,
+    /// Its weight.
+    pub weight: u64,
+    /// How it ages.
+    pub lifetime: Lifetime,
+}
+
 /// Keys to values, never above `capacity` in total weight.
 pub struct Store<K, V> {
     table: Table<K, V>,
+    weights: Weights,
     lifetimes: Lifetimes,
     tags: Tags,
     policy: Box<dyn Policy>,
@@ -71,6 +83,7 @@ impl<K, V> Store<K, V> {
         }
         Ok(Self {
             table: Table::default(),
+            weights: Weights::default(),
             lifetimes: Lifetimes::default(),
             tags: Tags::default(),
             policy: (known.build)(setting),
@@ -133,16 +146,19 @@ impl<K, V> Store<K, V> {
             Freshness::Stale => self.stats.stale += 1,
             _ => self.stats.hits += 1,
         }
-        let entry = self.table.at(slot);
-        access.weight = entry.weight.get();
+        access.weight = self.weights.of(slot);
         self.policy.hit(slot, &access);
-        Some((&entry.value, freshness))
+        Some((&self.table.at(slot).value, freshness))
     }
 
     /// Looks a key up without a trace: no count, no recency. Expired entries are not shown.
-    pub fn peek(&self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> Option<(&Entry<K, V>, Lifetime)> {
+    pub fn peek(&self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> Option<Glimpse<'_, V>> {
         let slot = self.table.find(id, same).filter(|&slot| !self.lifetimes.is_expired(slot, now))?;
-        Some((self.table.at(slot), self.lifetimes.get(slot).copied().unwrap_or(Lifetime::IMMORTAL)))
+        Some(Glimpse {
+            value: &self.table.at(slot).value,
+            weight: self.weights.of(slot),
+            lifetime: self.lifetimes.get(slot).copied().unwrap_or(Lifetime::IMMORTAL),
+        })
     }
 
     /// Stores a value, making room for it first; true when it stayed. What left is appended to `removed`.
@@ -271,9 +287,10 @@ impl<K, V> Store<K, V> {
     }
 
     fn insert(&mut self, arrival: Arrival<K, V>, access: &Access) {
-        let Arrival { id, key, value, weight, lifetime, tags } = arrival;
+        let Arrival { id, key, value, lifetime, tags, .. } = arrival;
         self.used += access.weight;
-        let slot = self.table.insert(Entry { id, weight, key, value });
+        let slot = self.table.insert(Entry { id, key, value });
+        self.weights.set(slot, access.weight);
         self.lifetimes.set(slot, lifetime);
         self.tags.attach(slot, &tags);
         self.policy.insert(slot, access);
@@ -289,15 +306,14 @@ impl<K, V> Store<K, V> {
         removed: &mut Removals<K, V>,
     ) -> bool {
         let cause = if self.lifetimes.is_expired(slot, now) { Cause::Expired } else { Cause::Replaced };
-        let entry = self.table.at_mut(slot);
-        let value = std::mem::replace(&mut entry.value, arrival.value);
-        let weight = std::mem::replace(&mut entry.weight, arrival.weight);
+        let value = std::mem::replace(&mut self.table.at_mut(slot).value, arrival.value);
         removed.push(Removed { key: arrival.key, value, cause });
         self.stats.count(cause);
         self.lifetimes.set(slot, arrival.lifetime);
         self.tags.detach(slot);
         self.tags.attach(slot, &arrival.tags);
-        self.used = self.used - weight.get() + access.weight;
+        self.used = self.used - self.weights.of(slot) + access.weight;
+        self.weights.set(slot, access.weight);
         self.policy.hit(slot, access);
         let evicted = removed.len();
         while self.used > self.capacity {
@@ -316,8 +332,8 @@ impl<K, V> Store<K, V> {
 
     /// Empties a slot that the policy has already let go.
     fn take(&mut self, slot: Slot, cause: Cause, removed: &mut Removals<K, V>) {
-        let Entry { weight, key, value, .. } = self.table.take(slot);
-        self.used -= weight.get();
+        let Entry { key, value, .. } = self.table.take(slot);
+        self.used -= self.weights.of(slot);
         self.lifetimes.forget(slot);
         self.tags.detach(slot);
         self.stats.count(cause);

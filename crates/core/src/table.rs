@@ -1,7 +1,5 @@
 //! Entries in slots, found by id and key.
 
-use std::num::NonZeroU64;
-
 use hashbrown::HashTable;
 
 use crate::access::Slot;
@@ -10,8 +8,6 @@ use crate::access::Slot;
 pub struct Entry<K, V> {
     /// Hash of the key.
     pub id: u64,
-    /// Weight; never 0, so that an empty slot takes no more room than a full one.
-    pub weight: NonZeroU64,
     /// The key, compared in full on every lookup.
     pub key: K,
     /// The value.

@@ -8,6 +8,8 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 
+use crate::shortcuts::scalars_equal;
+
 use crate::convert;
 
 /// Comparisons of keys whose types are written in Python that one lookup makes at most, before it gives up.
@@ -76,6 +78,7 @@ impl<'a, 'py> Probe<'a, 'py> {
         Err(PyRuntimeError::new_err(message))
     }
 
+    #[inline(never)] // keeps its error paths out of the loop that looks for identical keys
     fn equals(&self, key: &Py<PyAny>) -> bool {
         let key = key.bind(self.object.py());
         match compare(self.object, key) {
@@ -119,8 +122,7 @@ fn compare(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Verdict {
         return Verdict::Different;
     }
     if is_scalar(one) {
-        // Equality of built-in scalars of one type runs no Python code and cannot fail.
-        return if one.eq(other).unwrap_or(false) { Verdict::Same } else { Verdict::Different };
+        return if scalars_equal(one, other) { Verdict::Same } else { Verdict::Different };
     }
     match (one.cast_exact::<PyTuple>(), other.cast_exact::<PyTuple>()) {
         (Ok(one), Ok(other)) if is_native_tuple(one, DEEPEST_TUPLE) => compare_tuples(one, other),

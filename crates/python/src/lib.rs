@@ -7,6 +7,7 @@ use pyo3::types::PyTuple;
 mod convert;
 mod key;
 mod reader;
+mod shortcuts;
 mod simulation;
 mod store;
 

@@ -6,18 +6,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use forecache_core::access::Nanos;
-use forecache_core::policy::Setting;
+use forecache_core::policy::{POLICIES, Setting};
 use forecache_core::shards::{Debris, Shard, Shards};
 use forecache_core::staleness::{Aging, FOREVER, Freshness, Lifetime};
 use forecache_core::stats::Cause;
-use forecache_core::store::{Accept, Arrival};
+use forecache_core::store::{Accept, Arrival, Glimpse};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyString, PySuper, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert;
 use crate::key::{Probe, id_of, is_native};
+use crate::shortcuts::adopt;
+
+/// The methods that a subclass makes its own.
+const ADOPTED: [&str; 3] = ["get", "set", "_read"];
 
 pub type Object = Py<PyAny>;
 type ObjectShard = Shard<Object, Object, Object>;
@@ -89,10 +93,21 @@ impl Store {
         Ok(Self { shards, aging, has_aged, started: Instant::now(), clock, weigher, listener, capacity })
     }
 
+    /// Makes the methods that are called most as fast in a subclass as here.
+    #[classmethod]
+    #[pyo3(signature = (**arguments))]
+    fn __init_subclass__(class: &Bound<'_, PyType>, arguments: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        let (py, base) = (class.py(), class.py().get_type::<Self>());
+        PySuper::new(&base, class)?.call_method("__init_subclass__", (), arguments)?;
+        let some = base.call1((1, POLICIES[0].name))?;
+        ADOPTED.iter().try_for_each(|&method| adopt(class, &base, &some.getattr(PyString::intern(py, method))?))
+    }
+
     /// The value of a fresh entry, else `default`.
     #[pyo3(signature = (key, default=None, /))]
-    fn get(&self, key: &Bound<'_, PyAny>, default: Option<Object>) -> PyResult<Option<Object>> {
-        Ok(self.look_up(key, Accept::Fresh)?.map(|(value, _)| value).or(default))
+    fn get(&self, key: &Bound<'_, PyAny>, default: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Object>> {
+        let found = self.look_up(key, Accept::Fresh)?;
+        Ok(found.map(|(value, _)| value).or_else(|| default.map(|default| default.clone().unbind())))
     }
 
     /// The values of the keys that have a fresh one.
@@ -123,12 +138,12 @@ impl Store {
     fn peek(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Entry>> {
         let now = self.now(key.py())?;
         self.on_shard(key, |shard, probe| {
-            let (entry, lifetime) = shard.store.peek(probe.id, now, |key| probe.is(key))?;
+            let Glimpse { value, weight, lifetime } = shard.store.peek(probe.id, now, |key| probe.is(key))?;
             let ages = lifetime != Lifetime::IMMORTAL;
             let moment = |at: Nanos| (ages && at != FOREVER).then(|| convert::seconds(at));
             Some(Entry {
-                value: entry.value.clone_ref(key.py()),
-                weight: entry.weight.get(),
+                value: value.clone_ref(key.py()),
+                weight,
                 stored_at: moment(lifetime.stored_at),
                 fresh_until: moment(lifetime.fresh_until),
                 expires_at: moment(lifetime.expires_at),
@@ -270,7 +285,7 @@ impl Store {
         let now = self.now(key.py())?;
         self.on_shard(key, |shard, probe| {
             let found = shard.store.peek(probe.id, now, |key| probe.is(key));
-            found.is_some_and(|(_, lifetime)| now < lifetime.fresh_until)
+            found.is_some_and(|glimpse| now < glimpse.lifetime.fresh_until)
         })
     }
 
@@ -304,10 +319,7 @@ impl Store {
     }
 
     #[classmethod]
-    fn __class_getitem__<'py>(
-        class: &Bound<'py, pyo3::types::PyType>,
-        item: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn __class_getitem__<'py>(class: &Bound<'py, PyType>, item: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         class.py().import("types")?.getattr("GenericAlias")?.call1((class, item))
     }
 
