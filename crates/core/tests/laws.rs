@@ -159,7 +159,8 @@ proptest! {
                 shop.apply(event);
                 prop_assert!(shop.store.used() <= capacity, "{} after {event:?}", known.name);
             }
-            let total: u64 = shop.store.iter(0).map(|entry| entry.weight.get()).sum();
+            let weigh = |id, key| shop.store.peek(id, 0, |other| *other == key).expect("resident").weight;
+            let total: u64 = shop.store.iter(0).map(|entry| weigh(entry.id, entry.key)).sum();
             prop_assert_eq!(total, shop.store.used(), "{}", known.name);
         }
     }
