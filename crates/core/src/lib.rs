@@ -18,6 +18,6 @@ mod sketch;
 pub mod staleness;
 pub mod stats;
 pub mod store;
-pub mod table;
-pub mod tags;
+mod table;
+mod tags;
 mod weights;
