@@ -99,7 +99,7 @@ impl Rows {
     #[must_use]
     pub fn columns(&self) -> Columns {
         let rows = &self.rows;
-        let words = |word: fn(&Row) -> u64| rows.iter().flat_map(|row| word(row).to_le_bytes()).collect();
+        let words = |word: fn(&Row) -> u64| bytes(rows.iter().map(word));
         let bits = |group: &[Row]| group.iter().rev().fold(0, |bits, row| bits << 1 | u8::from(row.hit()));
         let end = |row: Option<&Row>| row.map_or(0, |row| row.time);
         Columns {
@@ -110,9 +110,15 @@ impl Rows {
             size: words(|row| row.weight()),
             op: rows.iter().map(|row| row.op()).collect(),
             hit: rows.chunks(8).map(bits).collect(),
-            sequence: (self.first..).take(rows.len()).flat_map(u64::to_le_bytes).collect(),
+            sequence: bytes((0..rows.len()).map(|at| self.first + at as u64)),
         }
     }
+}
+
+fn bytes(words: impl ExactSizeIterator<Item = u64>) -> Vec<u8> {
+    let mut bytes = vec![0; words.len() * 8];
+    bytes.chunks_exact_mut(8).zip(words).for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_le_bytes()));
+    bytes
 }
 
 /// Recent accesses to the kept keys, in order.

@@ -29,6 +29,15 @@ pub struct Recorder {
     clock: Option<Object>,
 }
 
+/// Where a key is found in a recorded store.
+pub struct Address<'a> {
+    pub id: u64,
+    /// Whether no comparison with this key can need Python code.
+    pub is_native: bool,
+    /// How to record an access, if the key is kept.
+    pub note: Option<Note<'a>>,
+}
+
 /// One access that is to be recorded.
 pub struct Note<'a> {
     recorder: &'a Recorder,
@@ -142,15 +151,15 @@ impl Recorder {
         self.print(key, DEEPEST_TUPLE).map_or_else(|| id_of(key), |print| Ok(mix(print)))
     }
 
-    /// The same, and how to record an access to the key if it is to be recorded.
-    pub fn address(&self, key: &Bound<'_, PyAny>) -> PyResult<(u64, Option<Note<'_>>)> {
+    /// Where a key is found, and how to record an access to it if it is to be recorded.
+    pub fn address(&self, key: &Bound<'_, PyAny>) -> PyResult<Address<'_>> {
         let Some(print) = self.print(key, DEEPEST_TUPLE) else {
             let id = id_of(key)?;
             self.unrecordable.fetch_add(1, Ordering::Relaxed);
-            return Ok((id, None));
+            return Ok(Address { id, is_native: false, note: None });
         };
         let note = if keeps(print, self.threshold) { self.note(key.py(), print)? } else { None };
-        Ok((mix(print), note))
+        Ok(Address { id: mix(print), is_native: true, note })
     }
 
     /// Records what was removed at one stroke: each key, be it loaded yet or not, or that it was all of them.
@@ -163,7 +172,7 @@ impl Recorder {
         let entries = debris.entries.iter().map(|removed| (&removed.key, true));
         let flights = debris.flights.iter().map(|(key, _)| (key, false));
         for (key, was_there) in entries.chain(flights) {
-            let (_, note) = self.address(key.bind(py))?;
+            let Address { note, .. } = self.address(key.bind(py))?;
             self.wake_if(note.is_some_and(|note| note.record(op, 1, was_there)), py);
         }
         Ok(())

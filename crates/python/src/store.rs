@@ -19,7 +19,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert;
 use crate::key::{Probe, id_of, is_native};
-use crate::recorder::{Note, Recorder};
+use crate::recorder::{Address, Note, Recorder};
 use crate::shortcuts::adopt;
 
 /// The methods that a subclass makes its own.
@@ -438,8 +438,11 @@ impl Store {
         let Some(recorder) = self.recorder.as_ref().map(Py::get) else {
             return self.on_shard_of(key, id_of(key)?, |shard, probe| act(shard, probe, None).0);
         };
-        let (id, note) = recorder.address(key)?;
-        let (result, due) = self.on_shard_of(key, id, |shard, probe| act(shard, probe, note.as_ref()))?;
+        let Address { id, is_native, note } = recorder.address(key)?;
+        let probe = Probe::new(key, id);
+        let mut shard = if is_native { self.shards.of(id) } else { self.lock(&probe)? };
+        let (result, due) = act(&mut shard, &probe, note.as_ref());
+        drop(shard);
         recorder.wake_if(due, key.py());
         Ok(result)
     }
@@ -454,8 +457,14 @@ impl Store {
         act: impl FnOnce(&mut ObjectShard, &Probe<'_, '_>) -> R,
     ) -> PyResult<R> {
         let probe = Probe::new(key, id);
-        let mut shard = if is_native(key) { self.shards.of(probe.id) } else { self.compare_first(&probe)? };
+        let mut shard = self.lock(&probe)?;
         Ok(act(&mut shard, &probe))
+    }
+
+    /// Locks the shard of a key.
+    #[inline(always)]
+    fn lock(&self, probe: &Probe<'_, '_>) -> PyResult<MutexGuard<'_, ObjectShard>> {
+        if is_native(probe.object) { Ok(self.shards.of(probe.id)) } else { self.compare_first(probe) }
     }
 
     /// Locks the shard of a key, once every comparison that needs Python code has been made.
