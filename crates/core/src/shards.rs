@@ -60,8 +60,9 @@ impl<K, V, F> Shard<K, V, F> {
 
     /// Removes the entries that carry `tag`, and says how many.
     pub fn remove_tag(&mut self, tag: Tag, debris: &mut Debris<K, V, F>) -> usize {
-        self.flights.cancel_tag(tag, &mut debris.flights);
-        self.store.remove_tag(tag, &mut debris.entries)
+        let (flights, cancelled) = (&mut self.flights, &mut debris.flights);
+        flights.cancel_tag(tag, cancelled);
+        self.store.remove_tag(tag, |id| flights.cancel_id(id, cancelled), &mut debris.entries)
     }
 
     /// Removes everything.
