@@ -169,11 +169,10 @@ impl Recorder {
             self.wake_if(note.is_some_and(|note| note.record(op, 1, true)), py);
             return Ok(());
         }
-        let entries = debris.entries.iter().map(|removed| (&removed.key, true));
-        let flights = debris.flights.iter().map(|(key, _)| (key, false));
-        for (key, was_there) in entries.chain(flights) {
+        let entries = debris.entries.iter().map(|removed| &removed.key);
+        for key in entries.chain(debris.flights.iter().map(|(key, _)| key)) {
             let Address { note, .. } = self.address(key.bind(py))?;
-            self.wake_if(note.is_some_and(|note| note.record(op, 1, was_there)), py);
+            self.wake_if(note.is_some_and(|note| note.record(op, 1, true)), py);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 Written without Polars, whose threads do not survive a fork: a child of a process that used it would hang, and a
 server must not. The rows come as the bytes that Parquet wants, so what is left is framing.
-Source: the Apache Parquet format 2.11, parquet.thrift; Thrift's compact protocol.
+Source: the Apache Parquet format 2.11, parquet.thrift.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from struct import pack
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from forecache import _core
+from forecache.record.thrift import BINARY, I32, I64, LIST, STRUCT, binary, struct, varint, vector, zigzag
 
 if TYPE_CHECKING:
     from zstandard import ZstdCompressor
@@ -31,7 +32,6 @@ UTF8, UINT_64, INT_64 = 0, 14, 18  # converted types
 PLAIN, RLE, RLE_DICTIONARY = 0, 3, 8  # encodings
 ZSTD: Final = 6
 DATA_PAGE, DICTIONARY_PAGE = 0, 2
-I32, I64, BINARY, LIST, STRUCT = 5, 6, 8, 9, 12  # types of Thrift fields
 
 
 class Column(NamedTuple):
@@ -116,9 +116,7 @@ class ColumnFile:
         """Closes the file as it is."""
         self._file.close()
 
-    def _chunk(
-        self, name: str, column: Column, rows: int, values: bytes, bounds: tuple[int, int] | None
-    ) -> bytes:
+    def _chunk(self, name: str, column: Column, rows: int, values: bytes, bounds: tuple[int, int] | None) -> bytes:
         start, raw, dictionary = self.size, 0, None
         if column.type == BYTE_ARRAY:
             words = b"".join(pack("<I", len(word)) + word.encode() for word in _core.OPS)
@@ -184,42 +182,3 @@ def byte_indices(indices: bytes) -> bytes:
     """Indices of one byte each as a single bit-packed run of Parquet's hybrid encoding, 8 bits wide."""
     groups = -(-len(indices) // 8)
     return b"\x08" + varint(groups << 1 | 1) + indices.ljust(groups * 8, b"\0")
-
-
-def struct(*fields: tuple[int, int, int | bytes | None]) -> bytes:
-    """A Thrift struct of fields in rising order: number, type, and value, which is encoded already unless a number
-    or a string; None leaves a field out.
-    """
-    encoded, last = bytearray(), 0
-    for number, kind, value in fields:
-        if value is not None:
-            encoded.append((number - last) << 4 | kind)
-            encoded += zigzag(value) if isinstance(value, int) else binary(value) if kind == BINARY else value
-            last = number
-    return bytes(encoded) + b"\0"
-
-
-def vector(kind: int, items: Iterable[bytes]) -> bytes:
-    """A Thrift list of encoded items of one type."""
-    items = list(items)
-    return (bytes([len(items) << 4 | kind]) if len(items) < 15 else bytes([0xF0 | kind]) + varint(len(items))) + b"".join(items)
-
-
-def binary(value: bytes) -> bytes:
-    """A string of bytes with its length."""
-    return varint(len(value)) + value
-
-
-def zigzag(number: int) -> bytes:
-    """A number of either sign."""
-    return varint(number << 1 if number >= 0 else (-number << 1) - 1)
-
-
-def varint(number: int) -> bytes:
-    """A number from 0 on, 7 bits to a byte, the lowest first."""
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)

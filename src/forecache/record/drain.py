@@ -158,7 +158,11 @@ class Drain:
         os.replace(file.path, file.path.with_suffix(""))
         self._file = None
         counts = self.counts
-        counts.written, counts.files, counts.bytes = counts.written + file.rows, counts.files + 1, counts.bytes + file.size
+        counts.written, counts.files, counts.bytes = (
+            counts.written + file.rows,
+            counts.files + 1,
+            counts.bytes + file.size,
+        )
         sync(self.directory)
         retain(self.directory, self._limits.total_bytes)
         if counts.error is not None:
@@ -166,7 +170,7 @@ class Drain:
             counts.error = None
 
     def _fail(self, error: Exception, rows: int) -> None:
-        """Counts the rows that did not reach the file as lost, and those in it; says so once until writing succeeds again."""
+        """Counts rows as lost, those in the file too; says so once until writing succeeds again."""
         file, self._file = self._file, None
         if file is not None:
             file.abandon()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
@@ -23,6 +23,7 @@ __all__ = ["AccessLog", "LogStats"]
 
 VERSION: Final = 1  # of the columns and of what they mean
 BUFFER: Final = 2**18  # accesses; 24 bytes each, twice
+LEAST_BUFFER: Final = 2
 PUBLIC: Final = bytes(16)  # the secret of those who gave none
 WITNESS: Final = "forecache"  # its fingerprint tells two secrets apart without telling them
 
@@ -81,8 +82,10 @@ class AccessLog:
         """Checks all arguments, and makes the directory."""
         if not 0 < sample <= 1:
             raise ConfigurationError(f"sample is {sample!r}; expected a share of the keys in (0, 1], such as 0.1")
-        if buffer < 2:
-            raise ConfigurationError(f"buffer is {buffer!r}; expected at least 2 accesses, such as {BUFFER}")
+        if buffer < LEAST_BUFFER:
+            raise ConfigurationError(
+                f"buffer is {buffer!r}; expected at least {LEAST_BUFFER} accesses, such as {BUFFER}"
+            )
         limits = Limits(parse_size(rotate), parse_size(max_bytes), parse_duration(flush_interval))
         if min(limits) <= 0:
             raise ConfigurationError("rotate, max_bytes and flush_interval must be above 0")
@@ -98,8 +101,8 @@ class AccessLog:
         self._describe({})
         self._finalizer = weakref.finalize(self, self._drain.close)
 
-    def attach(self, **cache: Any) -> _core.Recorder:
-        """The recorder for one cache, whose settings are noted in the files.
+    def attach(self, settings: Mapping[str, Any]) -> _core.Recorder:
+        """The recorder for one cache, whose `settings` are noted in the files.
 
         Raises:
             ConfigurationError: another cache has it.
@@ -107,7 +110,7 @@ class AccessLog:
         if self._is_attached:
             raise ConfigurationError(f"{self!r} records another cache already; make a log for each, in one directory")
         self._is_attached = True
-        self._describe(cache)
+        self._describe(settings)
         return self._drain.recorder
 
     def fingerprint(self, key: Any) -> int | None:
@@ -153,7 +156,7 @@ class AccessLog:
         """Its directory."""
         return f"AccessLog({str(self.directory)!r}, sample={self.sample})"
 
-    def _describe(self, cache: dict[str, Any]) -> None:
+    def _describe(self, cache: Mapping[str, Any]) -> None:
         self._drain.metadata = {
             "log": VERSION,
             "name": self.directory.name,
@@ -188,4 +191,6 @@ def secret_of(secret: str | bytes | None) -> bytes:
         return PUBLIC
     if not isinstance(secret, (str, bytes)) or not secret:
         raise ConfigurationError("secret must be text or bytes that cannot be guessed, as of secrets.token_hex()")
-    return blake2b(secret.encode() if isinstance(secret, str) else secret, digest_size=16, person=b"forecache log").digest()
+    return blake2b(
+        secret.encode() if isinstance(secret, str) else secret, digest_size=16, person=b"forecache log"
+    ).digest()

@@ -1,0 +1,1 @@
+"""Comparisons with other caches; `python -m benchmarks` runs all and rewrites the results."""
