@@ -12,11 +12,23 @@ _V = TypeVar("_V")
 _D = TypeVar("_D")
 _Duration = str | float | timedelta
 
-__all__ = ["OFFLINE_POLICIES", "OPS", "POLICIES", "Accesses", "Entry", "Reader", "Recorder", "Simulation", "Store"]
+__all__ = [
+    "MODULUS",
+    "OFFLINE_POLICIES",
+    "OPS",
+    "POLICIES",
+    "Accesses",
+    "Entry",
+    "Reader",
+    "Recorder",
+    "Simulation",
+    "Store",
+]
 
 POLICIES: Final[tuple[str, ...]]
 OFFLINE_POLICIES: Final[tuple[str, ...]]
 OPS: Final[tuple[str, ...]]
+MODULUS: Final[int]
 
 @final
 class Entry(Generic[_V]):
@@ -71,14 +83,15 @@ class Recorder:
     def fingerprint(self, key: Any, /) -> int | None:
         """The 64 bits that stand for a key in the log; None if it cannot be recorded."""
 
-    def keeps(self, fingerprint: int, /) -> bool:
-        """Whether the sample holds a key of this fingerprint."""
-
     def reset(self) -> None:
         """Begins anew: after a fork, what was recorded is the parent's to write."""
 
     def close(self) -> None:
         """Records nothing from now on; what was recorded can still be drained."""
+
+    @property
+    def threshold(self) -> int:
+        """The sample holds the keys whose fingerprint modulo `MODULUS` is below this."""
 
     @property
     def pending(self) -> int:

@@ -45,7 +45,7 @@ def fingerprint(secret: bytes, key: Any) -> int:
     return siphash13(struct.pack("<QQ", *halves), content)
 
 
-def parts_of(secret: bytes, key: Any) -> tuple[int, bytes]:
+def parts_of(secret: bytes, key: Any) -> tuple[int, bytes]:  # noqa: PLR0911 - a table
     match key:
         case None:
             return NONE, b""

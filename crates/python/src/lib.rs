@@ -14,7 +14,7 @@ mod store;
 #[pymodule]
 mod _core {
     use forecache_core::policy::POLICIES;
-    use forecache_core::recorder::Op;
+    use forecache_core::recorder::{MODULUS, Op};
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
@@ -35,6 +35,7 @@ mod _core {
         };
         module.add("POLICIES", names(false)?)?;
         module.add("OFFLINE_POLICIES", names(true)?)?;
+        module.add("MODULUS", MODULUS)?;
         module.add("OPS", PyTuple::new(module.py(), Op::ALL.map(Op::name))?)
     }
 }

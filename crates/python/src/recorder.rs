@@ -104,10 +104,10 @@ impl Recorder {
         self.print(key, DEEPEST_TUPLE)
     }
 
-    /// Whether the sample holds a key of this fingerprint.
-    #[pyo3(signature = (fingerprint, /))]
-    fn keeps(&self, fingerprint: u64) -> bool {
-        keeps(fingerprint, self.threshold)
+    /// The sample holds the keys whose fingerprint modulo `MODULUS` is below this.
+    #[getter]
+    fn threshold(&self) -> u64 {
+        self.threshold
     }
 
     /// Begins anew: after a fork, what was recorded is the parent's to write.

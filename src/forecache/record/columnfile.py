@@ -21,11 +21,12 @@ from forecache.record.thrift import BINARY, I32, I64, LIST, STRUCT, binary, stru
 if TYPE_CHECKING:
     from zstandard import ZstdCompressor
 
-__all__ = ["METADATA_KEY", "ColumnFile"]
+__all__ = ["METADATA_KEY", "ColumnFile", "is_whole", "new_compressor"]
 
 MAGIC: Final = b"PAR1"
 METADATA_KEY: Final = "trace"
 LEVEL: Final = 3  # of zstd
+CHUNK: Final = 1 << 20  # bytes
 
 BOOLEAN, INT64, BYTE_ARRAY = 0, 2, 6  # physical types
 UTF8, UINT_64, INT_64 = 0, 14, 18  # converted types
@@ -182,3 +183,16 @@ def byte_indices(indices: bytes) -> bytes:
     """Indices of one byte each as a single bit-packed run of Parquet's hybrid encoding, 8 bits wide."""
     groups = -(-len(indices) // 8)
     return b"\x08" + varint(groups << 1 | 1) + indices.ljust(groups * 8, b"\0")
+
+
+def is_whole(path: Path, metadata: Mapping[str, Any]) -> bool:
+    """Whether the rows of a file are those that were written, as far as its metadata has their checksum.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    checksum, rest = 0, int(metadata.get("crc32_bytes", 0))
+    with path.open("rb") as file:
+        while rest > 0 and (chunk := file.read(min(rest, CHUNK))):
+            checksum, rest = zlib.crc32(chunk, checksum), rest - len(chunk)
+    return rest == 0 and checksum == metadata.get("crc32", 0)

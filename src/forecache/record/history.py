@@ -15,6 +15,7 @@ from typing import Any, Final
 from forecache.errors import EmptyTraceError, TraceFormatError
 from forecache.extras import TRACES, extra
 from forecache.record.columnfile import METADATA_KEY
+from forecache.record.contents import Contents
 from forecache.record.formats.parquet import readable
 from forecache.record.trace import UNKNOWN_SIZE, Op, Trace
 
@@ -23,7 +24,7 @@ with extra(TRACES):
     import numpy.typing as npt
     import polars as pl
 
-__all__ = ["SCHEMA", "files_in", "fold", "metadata_of", "read"]
+__all__ = ["ORDER", "SCHEMA", "files_in", "fold", "metadata_of", "read"]
 
 SCHEMA: Final = {
     "time": pl.Int64,
@@ -37,7 +38,6 @@ SCHEMA: Final = {
 ORDER: Final = ("time", "node", "sequence")  # of accesses; on one node, that of its sequence
 GOLDEN: Final = 0x9E37_79B9_7F4A_7C15  # 2^64 / golden ratio: multiples of it differ in all bits
 ACCESSES: Final = {"get": Op.GET, "set": Op.SET}
-CONTENTS: Final = "contents.json"  # of a directory of cleaned rows: which files count
 
 
 def read(directory: Path) -> Trace:
@@ -59,11 +59,13 @@ def read(directory: Path) -> Trace:
 
 
 def files_in(directory: Path) -> list[Path]:
-    """Files of a directory in the order of their names; of cleaned rows, those that count."""
-    contents = directory / CONTENTS
-    if contents.is_file():
-        return [directory / name for name in json.loads(contents.read_text())["parts"]]
-    return sorted(directory.glob("*.parquet"))
+    """Files of a directory in the order of their names; of cleaned rows, those that count.
+
+    Raises:
+        TraceFormatError: the table of contents of cleaned rows is damaged.
+    """
+    contents = Contents.read(directory)
+    return sorted(directory.glob("*.parquet")) if contents is None else [directory / name for name in contents.parts]
 
 
 def metadata_of(path: Path) -> dict[str, Any]:
@@ -89,9 +91,9 @@ def merged(described: Sequence[Mapping[str, Any]], where: Path) -> dict[str, Any
         TraceFormatError: the fingerprints of keys, or the samples of them, differ.
     """
     for setting in ("secret", "sample"):
-        if len({metadata[setting] for metadata in described}) > 1:
+        if len({metadata.get(setting) for metadata in described}) > 1:
             raise TraceFormatError(f"{where}: logs of several {setting}s; clean them first, or read one at a time")
-    nodes = sorted({str(metadata["node"]) for metadata in described})
+    nodes = sorted({str(metadata.get("node")) for metadata in described})
     last = {
         name: value for name, value in described[-1].items() if name not in ("span", "rows", "crc32", "crc32_bytes")
     }
