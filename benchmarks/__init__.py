@@ -1,1 +1,1 @@
-"""Speed and memory against other caches; each module names what it measures, `results/` holds what it measured last."""
+"""Comparisons with other caches; `python -m benchmarks` runs all and rewrites the results."""

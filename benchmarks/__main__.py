@@ -1,9 +1,9 @@
-"""Runs all benchmarks and rewrites their results: `python -m benchmarks`."""
+"""Runs all benchmarks that need no traces and little time, and rewrites their results: `python -m benchmarks`."""
 
 import subprocess
 import sys
 
-BENCHMARKS = ("operations", "memory", "simulator")
+BENCHMARKS = ("operations", "memory", "simulator")  # `hit_ratio` needs traces, and hours
 
 
 def main() -> int:

@@ -16,7 +16,19 @@ from typing import Final, Literal, Protocol, get_args
 
 from forecache.errors import CapacityError, DurationError
 
-__all__ = ["Capacity", "Footprint", "Weights", "format_duration", "format_size", "parse_duration", "parse_size"]
+__all__ = [
+    "Capacity",
+    "Duration",
+    "Footprint",
+    "Weights",
+    "format_duration",
+    "format_size",
+    "parse_duration",
+    "parse_size",
+    "parse_ttl",
+]
+
+Duration = str | float | timedelta  # '5m', seconds, or a timedelta
 
 Weights = Literal["unit", "size"]  # what an entry weighs: 1, or its bytes
 
@@ -49,7 +61,7 @@ PLAIN: Final = re.compile(r"[0-9]{1,30}")
 HUNDRED: Final = 100  # percent
 
 
-def parse_duration(duration: str | float | timedelta) -> float:
+def parse_duration(duration: Duration) -> float:
     """Seconds of a duration.
 
     Args:
@@ -71,6 +83,18 @@ def parse_duration(duration: str | float | timedelta) -> float:
         raise DurationError(f"a duration of type {type(duration).__name__} cannot be used; {DURATION_FORMS}")
     if not 0 <= seconds <= LONGEST:
         raise DurationError(f"duration {duration!r} is out of range; expected 0 to {LONGEST:g} seconds")
+    return seconds
+
+
+def parse_ttl(ttl: Duration) -> float:
+    """Seconds of a time to live: a duration above 0, or infinity.
+
+    Raises:
+        DurationError: it is 0, negative, or not a duration.
+    """
+    seconds = float("inf") if ttl == float("inf") else parse_duration(ttl)
+    if seconds == 0:
+        raise DurationError("ttl is 0; expected more than 0 seconds, or None or infinity to keep values for ever")
     return seconds
 
 

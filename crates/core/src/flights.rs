@@ -43,6 +43,11 @@ impl<K, F> Flights<K, F> {
         }
     }
 
+    /// Cancels all loads of an id.
+    pub fn cancel_id(&mut self, id: u64, dropped: &mut Vec<(K, F)>) {
+        while self.take(id, |_| true, dropped) {}
+    }
+
     /// Cancels the loads that carry a tag.
     pub fn cancel_tag(&mut self, tag: Tag, dropped: &mut Vec<(K, F)>) {
         let cancelled = self.0.extract_if(|flight| flight.tags.contains(&tag));

@@ -98,6 +98,12 @@ impl Lifetimes {
         self.of.get(slot as usize)
     }
 
+    /// Whether `slot` is fresh at `now`.
+    #[inline]
+    pub fn is_fresh(&self, slot: Slot, now: Nanos) -> bool {
+        self.get(slot).is_none_or(|lifetime| now < lifetime.fresh_until)
+    }
+
     /// Whether `slot` must not be served at `now`.
     #[inline]
     pub fn is_expired(&self, slot: Slot, now: Nanos) -> bool {

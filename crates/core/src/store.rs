@@ -205,10 +205,11 @@ impl<K, V> Store<K, V> {
         !expired
     }
 
-    /// Removes the entries that carry `tag`, and says how many.
-    pub fn remove_tag(&mut self, tag: Tag, removed: &mut Removals<K, V>) -> usize {
+    /// Removes the entries that carry `tag`, tells the id of each, and says how many.
+    pub fn remove_tag(&mut self, tag: Tag, mut told: impl FnMut(u64), removed: &mut Removals<K, V>) -> usize {
         let before = self.len();
         while let Some(slot) = self.tags.any(tag) {
+            told(self.table.at(slot).id);
             self.drop_slot(slot, Cause::Invalidated, removed);
         }
         before - self.len()
@@ -230,9 +231,9 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// The entries that are not expired at `now`, in no particular order.
+    /// The entries that are fresh at `now`, in no particular order.
     pub fn iter(&self, now: Nanos) -> impl Iterator<Item = &Entry<K, V>> {
-        self.table.iter().filter(move |(slot, _)| !self.lifetimes.is_expired(*slot, now)).map(|(_, entry)| entry)
+        self.table.iter().filter(move |(slot, _)| self.lifetimes.is_fresh(*slot, now)).map(|(_, entry)| entry)
     }
 
     #[inline]

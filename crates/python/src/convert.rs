@@ -1,5 +1,7 @@
 //! Python values to the core's words, and back.
 
+use std::num::NonZeroU64;
+
 use forecache_core::access::{Nanos, spread};
 use forecache_core::error::Error;
 use forecache_core::staleness::FOREVER;
@@ -21,14 +23,31 @@ pub fn seconds(nanos: Nanos) -> f64 {
 
 /// A duration as users write it: seconds, a string such as "5m", or a timedelta.
 pub fn duration(value: &Bound<'_, PyAny>) -> PyResult<Nanos> {
+    parse(value, "parse_duration")
+}
+
+/// The same, but never 0.
+pub fn ttl(value: &Bound<'_, PyAny>) -> PyResult<Nanos> {
+    parse(value, "parse_ttl")
+}
+
+fn parse(value: &Bound<'_, PyAny>, parser: &str) -> PyResult<Nanos> {
     if let Ok(seconds) = value.cast_exact::<PyFloat>() {
         let seconds = seconds.value();
         if seconds > 0.0 {
             return Ok(if seconds.is_finite() { nanos(seconds) } else { FOREVER });
         }
     }
-    let parsed = value.py().import("forecache.units")?.getattr("parse_duration")?.call1((value,))?;
+    let parsed = value.py().import("forecache.units")?.getattr(parser)?.call1((value,))?;
     Ok(nanos(parsed.extract()?))
+}
+
+/// The weight of an entry, which `source` names in the error.
+pub fn weight(weight: &Bound<'_, PyAny>, source: &str) -> PyResult<NonZeroU64> {
+    weight.extract().map_err(|_| match weight.repr() {
+        Ok(weight) => PyValueError::new_err(format!("{source} {weight}; expected a whole number from 1 to 2**64 - 1")),
+        Err(error) => error,
+    })
 }
 
 /// The hash of a tag.

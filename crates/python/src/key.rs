@@ -67,7 +67,7 @@ impl<'a, 'py> Probe<'a, 'py> {
     pub fn settle(&self) -> PyResult<()> {
         let pending = self.comparisons.borrow_mut().as_mut().and_then(|comparisons| comparisons.pending.take());
         let Some(key) = pending else { return Ok(()) };
-        let equal = same_types(self.object, key.bind(self.object.py()), DEEPEST_TUPLE) && self.object.eq(&key)?;
+        let equal = self.object.eq(&key)? && same_types(self.object, key.bind(self.object.py()));
         let mut comparisons = self.comparisons.borrow_mut();
         let made = &mut comparisons.as_mut().expect("something was pending").made;
         made.push((key, equal));
@@ -161,14 +161,11 @@ fn is_native_tuple(object: &Bound<'_, PyAny>, depth: usize) -> bool {
             .is_ok_and(|tuple| tuple.iter().all(|item| is_scalar(&item) || is_native_tuple(&item, depth - 1)))
 }
 
-/// Whether two objects are of one type and, if tuples, their items too.
-fn same_types(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>, depth: usize) -> bool {
+/// Whether two equal objects are of one type and, if tuples, their items too.
+fn same_types(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> bool {
     one.get_type_ptr() == other.get_type_ptr()
         && match (one.cast_exact::<PyTuple>(), other.cast_exact::<PyTuple>()) {
-            (Ok(one), Ok(other)) if depth > 0 => {
-                one.len() == other.len()
-                    && one.iter().zip(other.iter()).all(|(mine, others)| same_types(&mine, &others, depth - 1))
-            }
+            (Ok(one), Ok(other)) => one.iter().zip(other.iter()).all(|(mine, others)| same_types(&mine, &others)),
             _ => true,
         }
 }

@@ -11,7 +11,7 @@ use forecache_core::shards::{Debris, Shard, Shards};
 use forecache_core::staleness::{Aging, FOREVER, Freshness, Lifetime};
 use forecache_core::stats::Cause;
 use forecache_core::store::{Accept, Arrival, Glimpse};
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PySuper, PyType};
 use pyo3::{PyTraverseError, PyVisit};
@@ -161,7 +161,7 @@ impl Store {
         ttl: Option<&Bound<'_, PyAny>>,
         stale_ttl: Option<&Bound<'_, PyAny>>,
         tags: Option<&Bound<'_, PyAny>>,
-        weight: Option<u64>,
+        weight: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let aging = self.aging_of(ttl, stale_ttl)?;
         self.store(key, value, aging, tags, weight, |shard, arrival, now, probe, debris| {
@@ -235,12 +235,11 @@ impl Store {
         })
     }
 
-    /// Ends a load that produced nothing to store.
-    fn _abandon(&self, key: &Bound<'_, PyAny>, ticket: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Ends a load that produced nothing to store; false when it was cancelled before.
+    fn _abandon(&self, key: &Bound<'_, PyAny>, ticket: &Bound<'_, PyAny>) -> PyResult<bool> {
         let id = id_of(key)?;
         let mut dropped = Vec::new();
-        self.shards.of(id).flights.end(id, |flying| flying.is(ticket), &mut dropped);
-        Ok(())
+        Ok(self.shards.of(id).flights.end(id, |flying| flying.is(ticket), &mut dropped))
     }
 
     /// Forgets all loads in flight: after a fork, those who ran them are gone.
@@ -262,7 +261,7 @@ impl Store {
         Ok(counts)
     }
 
-    /// All keys and values that are not expired, as a list of pairs.
+    /// All keys and values that are fresh, as a list of pairs.
     fn _snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let now = self.now(py)?;
         let mut pairs: Vec<(Object, Object)> = Vec::new();
@@ -365,7 +364,7 @@ impl Store {
         value: Object,
         aging: Aging,
         tags: Option<&Bound<'_, PyAny>>,
-        weight: Option<u64>,
+        weight: Option<&Bound<'_, PyAny>>,
         place: impl FnOnce(&mut ObjectShard, Arrival<Object, Object>, Nanos, &Probe<'_, '_>, &mut ObjectDebris) -> bool,
     ) -> PyResult<bool> {
         let py = key.py();
@@ -426,7 +425,7 @@ impl Store {
 
     fn aging_of(&self, ttl: Option<&Bound<'_, PyAny>>, stale_ttl: Option<&Bound<'_, PyAny>>) -> PyResult<Aging> {
         Ok(Aging {
-            ttl: ttl.map_or(Ok(self.aging.ttl), convert::duration)?,
+            ttl: ttl.map_or(Ok(self.aging.ttl), convert::ttl)?,
             stale_ttl: stale_ttl.map_or(Ok(self.aging.stale_ttl), convert::duration)?,
             jitter: self.aging.jitter,
         })
@@ -446,15 +445,14 @@ impl Store {
     }
 
     #[inline]
-    fn weigh(&self, key: &Bound<'_, PyAny>, value: &Object, weight: Option<u64>) -> PyResult<NonZeroU64> {
-        let weight: u64 = match (weight, &self.weigher) {
-            (Some(weight), _) => weight,
-            (None, None) => return Ok(NonZeroU64::MIN),
-            (None, Some(weigher)) => weigher.bind(key.py()).call1((key, value))?.extract()?,
-        };
-        NonZeroU64::new(weight).ok_or_else(|| {
-            PyValueError::new_err("weight is 0; expected at least 1, since entries without weight have no bound")
-        })
+    fn weigh(&self, key: &Bound<'_, PyAny>, value: &Object, weight: Option<&Bound<'_, PyAny>>) -> PyResult<NonZeroU64> {
+        match (weight, &self.weigher) {
+            (Some(weight), _) => convert::weight(weight, "weight is"),
+            (None, None) => Ok(NonZeroU64::MIN),
+            (None, Some(weigher)) => {
+                convert::weight(&weigher.bind(key.py()).call1((key, value))?, "the weigher returned")
+            }
+        }
     }
 
     /// Tells the listener what left; what remains of it is dropped here, after all locks are released.

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Awaitable, Callable, ItemsView, Iterable, Iterator, MutableMapping, ValuesView
-from typing import Any, Final, ParamSpec, Self, TypeVar, cast, overload
+from collections.abc import Awaitable, Callable, ItemsView, Iterable, MutableMapping, ValuesView
+from typing import Any, Final, NoReturn, ParamSpec, Self, TypeVar, cast, overload
 
 from forecache import _core
-from forecache.errors import CapacityError, ConfigurationError, UnknownPolicyError
 from forecache.serve.decorator import CachedFunction, Recipe, decorate
-from forecache.serve.loader import Duration, Keep, Loader
+from forecache.serve.flight import waiting
+from forecache.serve.loader import Keep, Loader
+from forecache.serve.settings import budget_of, check_callable, check_policy, check_share, check_whole
 from forecache.serve.signal import DUE, MISSING
 from forecache.serve.stats import Stats
+from forecache.serve.views import Items, Values
 from forecache.serve.weigh import estimate_bytes
-from forecache.units import parse_duration, parse_size
+from forecache.units import Duration, parse_duration, parse_ttl
 
 __all__ = ["Cache"]
 
@@ -24,7 +26,7 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 DEFAULT_POLICY: Final = "tinylfu"
-LARGEST_CAPACITY: Final = 2**62  # entries or bytes; twice that still fits in 64 bits
+LARGEST_SEED: Final = 2**64 - 1
 
 
 class Cache(_core.Store[K, V], MutableMapping[K, V]):
@@ -83,12 +85,13 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
     ) -> Self:
         """Checks all arguments, and makes an empty cache."""
         budget = budget_of(capacity, max_bytes)
-        if policy not in _core.POLICIES:
-            raise UnknownPolicyError(f"unknown policy {policy!r}; expected one of {', '.join(_core.POLICIES)}")
-        if not 0 <= jitter < 1:
-            raise ConfigurationError(f"jitter is {jitter!r}; expected a share of the ttl in [0, 1), such as 0.1")
-        if not 1 <= shards <= budget:
-            raise ConfigurationError(f"shards is {shards!r}; expected 1 to {budget}, the capacity they divide")
+        check_policy(policy)
+        check_share("jitter", jitter)
+        check_whole("seed", seed, 0, LARGEST_SEED)
+        check_whole("shards", shards, 1, budget)
+        check_callable("clock", clock, "time.monotonic")
+        check_callable("weigher", weigher, "lambda key, value: len(value)")
+        check_callable("on_evict", on_evict, "lambda key, value, cause: None")
         if weigher is None and max_bytes is not None:
             weigher = estimate_bytes
         self = super().__new__(
@@ -104,7 +107,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
             weigher=weigher,
             listener=on_evict,
         )
-        self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl))
+        self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl), clock)
         self._parameters = {"capacity": budget, "policy": policy, "ttl": ttl, "stale_ttl": stale_ttl, "typed": True}
         living[id(self)] = self
         return self
@@ -127,9 +130,9 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         """
         value = self._read(key, MISSING, DUE)
         if value is MISSING:
-            return cast("V", self._loader.load(key, loader, Keep(ttl, stale_ttl, tags)))
+            return cast("V", self._loader.load(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         if value is DUE:
-            return cast("V", self._serve_due(key, loader, Keep(ttl, stale_ttl, tags)))
+            return cast("V", self._serve_due(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         return cast("V", value)
 
     async def aget_or_load(
@@ -144,9 +147,9 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         """`get_or_load` for tasks; `loader` may be `async`. Threads and tasks share the loads in flight."""
         value = self._read(key, MISSING, DUE)
         if value is MISSING:
-            return cast("V", await self._loader.aload(key, loader, Keep(ttl, stale_ttl, tags)))
+            return cast("V", await self._loader.aload(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         if value is DUE:
-            return cast("V", await self._aserve_due(key, loader, Keep(ttl, stale_ttl, tags)))
+            return cast("V", await self._aserve_due(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         return cast("V", value)
 
     async def aget(self, key: K, default: Any = None) -> Any:
@@ -220,8 +223,10 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         Raises:
             ConfigurationError: a template names what is no parameter.
         """
-        recipe = Recipe(key, ttl, stale_ttl, tuple(tags))
-        return decorate(self, function, recipe) if function else lambda function: decorate(self, function, recipe)
+        recipe = Recipe(key, Keep.parse(ttl, stale_ttl, tags))
+        if function is None:
+            return lambda function: decorate(self, function, recipe)
+        return decorate(self, function, recipe)
 
     def stats(self) -> Stats:
         """Counts since the cache was made; subtract an earlier one for those of an interval."""
@@ -232,6 +237,22 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
             load_failures=loader.load_failures,
             load_seconds=loader.load_seconds,
         )
+
+    def pop(self, key: K, default: Any = MISSING) -> Any:
+        """Removes a key and returns its value, else `default`; of several who ask at once, one gets the value."""
+        value = self.get(key, MISSING)
+        if value is not MISSING and self.delete(key):
+            return value
+        if default is MISSING:
+            raise KeyError(key)
+        return default
+
+    def popitem(self) -> tuple[K, V]:
+        """Removes some entry, and returns its key and value."""
+        for key, value in self._snapshot():
+            if self.delete(key):
+                return key, value
+        raise KeyError("the cache is empty")
 
     def items(self) -> ItemsView[K, V]:
         """Keys and values as of now; looking at them counts nothing and changes nothing."""
@@ -258,12 +279,19 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         policy = self._parameters["policy"]
         return f"<{type(self).__name__} {policy}: {len(self)} entries, {self.weight} of {self.capacity}>"
 
+    def __reduce__(self) -> NoReturn:
+        """Refuses to be pickled or copied."""
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled or copied, since threads may be waiting in it; "
+            "make one where it is needed, and pass it dict(cache.items())"
+        )
+
     def _serve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
         """A value that may be served but must be refreshed; loaded if it left in between."""
         entry = self.peek(key)
         if entry is None:
             return self._loader.load(key, loader, keep)
-        self._loader.refresh(key, loader, keep)
+        self._loader.refresh(key, loader, keep, entry)
         return entry.value
 
     async def _aserve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
@@ -271,62 +299,8 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         entry = self.peek(key)
         if entry is None:
             return await self._loader.aload(key, loader, keep)
-        self._loader.arefresh(key, loader, keep)
+        self._loader.arefresh(key, loader, keep, entry)
         return entry.value
-
-
-class Items(ItemsView[K, V]):
-    """Pairs of a cache, read without touching it."""
-
-    _mapping: Cache[K, V]
-
-    def __iter__(self) -> Iterator[tuple[K, V]]:
-        """All pairs that are not expired."""
-        return iter(self._mapping._snapshot())
-
-    def __contains__(self, item: object) -> bool:
-        """Whether a key has that value."""
-        key, value = cast("tuple[K, V]", item)
-        entry = self._mapping.peek(key)
-        return entry is not None and (entry.value is value or entry.value == value)
-
-
-class Values(ValuesView[V]):
-    """Values of a cache, read without touching it."""
-
-    _mapping: Cache[Any, V]
-
-    def __iter__(self) -> Iterator[V]:
-        """All values that are not expired."""
-        return (value for _, value in self._mapping._snapshot())
-
-    def __contains__(self, value: object) -> bool:
-        """Whether some key has that value."""
-        return any(mine is value or mine == value for mine in self)
-
-
-def budget_of(capacity: int | None, max_bytes: int | str | None) -> int:
-    """The capacity in entries or in bytes, whichever was given."""
-    if (capacity is None) == (max_bytes is None):
-        given = "neither" if capacity is None else "both"
-        raise CapacityError(f"{given} given; expected capacity=10_000 (entries) or max_bytes='256MiB'")
-    if max_bytes is not None:
-        budget, name = parse_size(max_bytes), "max_bytes"
-    elif isinstance(capacity, int) and not isinstance(capacity, bool):
-        budget, name = capacity, "capacity"
-    else:
-        raise CapacityError(f"capacity is {capacity!r}; expected a whole number of entries, or use max_bytes='256MiB'")
-    if not 1 <= budget <= LARGEST_CAPACITY:
-        raise CapacityError(f"{name} is {budget}; expected 1 to 2**62")
-    return budget
-
-
-def parse_ttl(ttl: Duration) -> float:
-    """Seconds of a ttl, which must be above 0; infinity is for ever."""
-    seconds = ttl if ttl == float("inf") else parse_duration(ttl)
-    if seconds == 0:
-        raise ConfigurationError("ttl is 0; expected more than 0 seconds, or None to keep values for ever")
-    return float(seconds)  # type: ignore[arg-type]
 
 
 living: weakref.WeakValueDictionary[int, Cache[Any, Any]] = weakref.WeakValueDictionary()
@@ -334,6 +308,7 @@ living: weakref.WeakValueDictionary[int, Cache[Any, Any]] = weakref.WeakValueDic
 
 def after_fork_in_child() -> None:
     """In a child process the parent's threads do not run: what they were loading must not be waited for."""
+    waiting.after_fork()
     for cache in list(living.values()):
         cache._loader.after_fork()
 

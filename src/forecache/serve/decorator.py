@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, Protocol, T
 
 from forecache import _core
 from forecache.errors import ConfigurationError
-from forecache.serve.loader import Duration, Keep
+from forecache.serve.loader import Keep
 from forecache.serve.signal import DUE, MISSING
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ class Recipe(NamedTuple):
     """How results are keyed and kept."""
 
     key: str | Callable[..., Any] | None
-    ttl: Duration | None
-    stale_ttl: Duration | None
-    tags: tuple[str, ...]
+    keep: Keep
 
 
 class CachedFunction(Protocol[P, R_co]):
@@ -86,9 +84,9 @@ WRAPPER: Final = """
     _key_ = {key}
     _value_ = _read_(_key_)
     if _value_ is _MISSING_:
-        return {wait} _load_(_key_, lambda _: _function_({arguments}), _Keep_(_ttl_, _stale_ttl_, {tags}))
+        return {wait} _load_(_key_, lambda _key_: _function_({arguments}), _Keep_(_ttl_, _stale_ttl_, {tags}))
     if _value_ is _DUE_:
-        return {wait} _serve_due_(_key_, lambda _: _function_({arguments}), _Keep_(_ttl_, _stale_ttl_, {tags}))
+        return {wait} _serve_due_(_key_, lambda _key_: _function_({arguments}), _Keep_(_ttl_, _stale_ttl_, {tags}))
     return _value_
 """
 
@@ -99,12 +97,11 @@ def decorate(cache: Cache[Any, Any], function: Callable[P, R_co], recipe: Recipe
     The wrapper is compiled from `WRAPPER` with the function's own parameters, so that a hit costs two calls: the
     wrapper's and the lookup's.
     """
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigurationError(f"{name_of(function)} is a generator, whose items can be read once; return a list")
+    refuse_what_cannot_be_kept(function)
     own_tag = unique_name(function)
     parameters = Parameters(function)
     reader = _core.Reader(cache, MISSING, DUE)
-    is_async = inspect.iscoroutinefunction(function)
+    is_async = is_asynchronous(function)
     key = key_expression(parameters, recipe.key, own_tag)
     scope = parameters.scope | {
         "_function_": function,
@@ -114,8 +111,8 @@ def decorate(cache: Cache[Any, Any], function: Callable[P, R_co], recipe: Recipe
         "_key_of_": recipe.key,
         "_in_order_": in_order,
         "_Keep_": Keep,
-        "_ttl_": recipe.ttl,
-        "_stale_ttl_": recipe.stale_ttl,
+        "_ttl_": recipe.keep.ttl,
+        "_stale_ttl_": recipe.keep.stale_ttl,
         "_MISSING_": MISSING,
         "_DUE_": DUE,
     }
@@ -125,7 +122,7 @@ def decorate(cache: Cache[Any, Any], function: Callable[P, R_co], recipe: Recipe
         parameters=parameters.heading,
         arguments=parameters.arguments,
         key=key,
-        tags=tuple_of([repr(own_tag), *(template(parameters, tag) for tag in recipe.tags)]),
+        tags=tuple_of([repr(own_tag), *(template(parameters, tag) for tag in recipe.keep.tags or ())]),
     )
     exec(source, scope)  # noqa: S102 - of names of parameters, and of templates checked by `template`
     decorated: Any = functools.wraps(function)(scope["wrapper"])
@@ -133,8 +130,28 @@ def decorate(cache: Cache[Any, Any], function: Callable[P, R_co], recipe: Recipe
     decorated.cache_clear = lambda: clear(cache, own_tag, reader)
     decorated.cache_parameters = lambda: dict(cache._parameters)
     decorated.cache_key = eval(f"lambda {parameters.heading}: {key}", scope)  # noqa: S307 - as above
+    decorated.cache_key.__qualname__ = name_of(function)  # for the errors about its arguments
     decorated.invalidate = lambda *args, **kwargs: cache.delete(decorated.cache_key(*args, **kwargs))
     return cast("CachedFunction[P, R_co]", decorated)
+
+
+def refuse_what_cannot_be_kept(function: Callable[..., Any]) -> None:
+    """Keeps out what is no function, and functions whose results can be read only once.
+
+    Raises:
+        ConfigurationError: the message says what to decorate instead.
+    """
+    if isinstance(function, classmethod):
+        raise ConfigurationError("a classmethod cannot be decorated; write @classmethod above @cache.cached")
+    if not callable(function):
+        raise ConfigurationError(f"{function!r} cannot be called; expected a function under @cache.cached")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(f"{name_of(function)} is a generator, whose items can be read once; return a list")
+
+
+def is_asynchronous(function: Callable[..., Any]) -> bool:
+    """Whether a call returns a coroutine, be it a function or an object with an `async` `__call__`."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 class Parameters:
@@ -192,8 +209,10 @@ def key_expression(parameters: Parameters, key: str | Callable[..., Any] | None,
     """Source of the key of a call."""
     if callable(key):
         return f"_key_of_({parameters.arguments})"
-    if key is not None:
+    if isinstance(key, str):
         return template(parameters, key)
+    if key is not None:
+        raise ConfigurationError(f"key is {key!r}; expected a template such as {FORMS}, or a function of the arguments")
     return tuple_of([repr(own_tag), *parameters.values])
 
 
@@ -216,7 +235,16 @@ def template(parameters: Parameters, text: str) -> str:
             wrong = f"template {text!r} names {match[1]!r}, which is no parameter of {parameters.function_name}"
             raise ConfigurationError(f"{wrong}; expected {expected}")
         source += "{" + field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "") + "}"
-    return f"f{source!r}"
+    return checked(f"f{source!r}", text)
+
+
+def checked(source: str, text: str) -> str:
+    """The source of an f-string, if it is one."""
+    try:
+        compile(source, "template", "eval")
+    except SyntaxError as error:
+        raise ConfigurationError(f"template {text!r} is malformed: {error.msg}; expected a form like {FORMS}") from None
+    return source
 
 
 def parsed(text: str) -> Iterator[tuple[str, str | None, str | None, str | None]]:

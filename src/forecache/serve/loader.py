@@ -1,4 +1,4 @@
-"""Loading: one load per key in flight, whose result or failure reaches everybody who waits for it."""
+"""Loads: one per key in flight, whose result or failure reaches everybody who waits for it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from datetime import timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from forecache import _core
-from forecache.errors import LoadInterruptedError
+from forecache.errors import ConfigurationError
+from forecache.serve.flight import Flight, inside, running_loop, waiting_for
+from forecache.units import Duration, parse_duration, parse_ttl
 
-__all__ = ["Duration", "Flight", "Keep", "Loader"]
-
-Duration = str | float | timedelta
+__all__ = ["Keep", "Loader"]
 
 REFRESH_THREADS: Final = 4
 MOST_REFRESHES: Final = 1024  # waiting or running; beyond it stale values are served without refreshing them
@@ -27,66 +26,44 @@ logger = logging.getLogger("forecache")
 
 
 class Keep(NamedTuple):
-    """How to keep what a load returns; None means as the cache's settings say."""
+    """How to keep what a load returns, in seconds; None means as the cache's settings say."""
 
-    ttl: Duration | None = None
-    stale_ttl: Duration | None = None
-    tags: Iterable[str] | None = None
+    ttl: float | None = None
+    stale_ttl: float | None = None
+    tags: tuple[str, ...] | None = None
 
-
-class Flight:
-    """One load of one key."""
-
-    __slots__ = ("awaits", "future", "loop")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """A load that is about to run: in a task of `loop`, or in this thread."""
-        self.future: Future[Any] = Future()
-        self.future.set_running_or_notify_cancel()  # from here on no waiter can cancel it
-        self.loop = loop
-        self.awaits: set[Flight] = set()  # flights that somebody inside this one waits for
-
-    def depends_on(self, others: Iterable[Flight]) -> bool:
-        """Whether this flight cannot end before one of `others` does."""
-        wanted, seen, todo = set(others), set[Flight](), [self]
-        while todo:
-            flight = todo.pop()
-            if flight in wanted:
-                return True
-            if flight not in seen:
-                seen.add(flight)
-                todo.extend(flight.awaits)
-        return False
+    @classmethod
+    def parse(cls, ttl: Duration | None, stale_ttl: Duration | None, tags: Iterable[str] | None) -> Keep:
+        """The same as users write it, checked before anything is loaded."""
+        return cls(
+            None if ttl is None else parse_ttl(ttl),
+            None if stale_ttl is None else parse_duration(stale_ttl),
+            tuple_of_tags(tags),
+        )
 
 
-inside: ContextVar[tuple[Flight, ...]] = ContextVar("forecache_flights", default=())  # whose loaders call us
-graph = threading.Lock()  # guards `awaits` of all flights: the loader of one cache may use another cache
+def tuple_of_tags(tags: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Tags that can be read more than once.
 
-
-@contextmanager
-def waiting_for(flight: Flight) -> Iterator[bool]:
-    """Registers that the loaders we are inside of wait for `flight`; False when they would wait for ever."""
-    outer = inside.get()
-    with graph:
-        may_wait = not flight.depends_on(outer)
-        if may_wait and outer:
-            outer[-1].awaits.add(flight)
-    try:
-        yield may_wait
-    finally:
-        with graph:
-            if may_wait and outer:
-                outer[-1].awaits.discard(flight)
+    Raises:
+        ConfigurationError: they are a single str, whose letters would be taken for tags.
+    """
+    if isinstance(tags, str):
+        raise ConfigurationError(f"tags is the str {tags!r}; expected several, as in [{tags!r}]")
+    return None if tags is None else tuple(tags)
 
 
 class Loader:
     """Runs loaders for one store; threads, tasks and background refreshes share its flights."""
 
-    def __init__(self, store: _core.Store[Any, Any], negative_ttl: float | None) -> None:
+    def __init__(
+        self, store: _core.Store[Any, Any], negative_ttl: float | None, clock: Callable[[], float] | None
+    ) -> None:
         """Loads into `store`; None is kept for `negative_ttl` seconds (None: as any value, 0: not at all)."""
         self._store = store
         self._negative_ttl = negative_ttl
-        self._lock = threading.Lock()
+        self._clock = clock or time.perf_counter
+        self._lock = threading.RLock()  # finalizers and signal handlers may come while it is held
         self._pool: ThreadPoolExecutor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._refreshes = 0
@@ -96,39 +73,36 @@ class Loader:
 
     def load(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
         """Loads, or waits for the load in flight; loads by itself where waiting would never end."""
-        flight, leads = self._join(key, Flight(), keep)
-        if leads:
-            with self._leading(key, flight, keep) as land:
+        flight = self._join(key, keep)
+        if flight.take():
+            with waiting_for(flight), self._leading(key, flight, keep) as land:
                 return land(loader(key))
-        if flight.loop is not None and flight.loop is running_loop():
-            return loader(key)  # this thread runs the loop that runs the load: waiting would stop both
-        with waiting_for(flight) as may_wait:
+        with waiting_for(flight, blocks=running_loop()) as may_wait:
             return flight.future.result() if may_wait else loader(key)
 
     async def aload(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
         """The same for tasks. The load is a task of its own: who cancels one waiter cancels only that one."""
-        flight, leads = self._join(key, Flight(running_loop()), keep)
-        if leads:
-            self._start_task(key, flight, loader, keep)
+        flight = self._join(key, keep)
+        if flight.take():
+            self._start(key, flight, self._fly(key, flight, loader, keep))
         with waiting_for(flight) as may_wait:
             return await (asyncio.wrap_future(flight.future) if may_wait else resolved(loader(key)))
 
-    def refresh(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> None:
-        """Loads in the background, unless that key is being loaded already."""
-        flight = Flight()
-        with self._lock:
-            if self._refreshes >= MOST_REFRESHES or self._store._begin(key, flight, keep.tags) is not None:
-                return
-            self._refreshes += 1
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(REFRESH_THREADS, thread_name_prefix="forecache-refresh")
-            self._pool.submit(self._refresh, key, flight, loader, keep)
+    def refresh(self, key: Any, loader: Callable[[Any], Any], keep: Keep, old: _core.Entry[Any]) -> None:
+        """Replaces an entry in the background, unless its key is being loaded already."""
+        if self._refreshes >= MOST_REFRESHES:
+            return
+        flight = self._begin_refresh(key, keep, old)
+        if flight is not None and not self._submit(key, flight, loader, keep):
+            self._store._abandon(key, flight)
 
-    def arefresh(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> None:
+    def arefresh(self, key: Any, loader: Callable[[Any], Any], keep: Keep, old: _core.Entry[Any]) -> None:
         """The same in a task of the running loop."""
-        flight = Flight(running_loop())
-        if self._store._begin(key, flight, keep.tags) is None:
-            self._start_task(key, flight, loader, keep)
+        flight = self._begin_refresh(key, keep, old)
+        if flight is not None and flight.take():
+            outer = inside.set(())  # nobody waits for it
+            self._start(key, flight, self._arefresh(key, flight, loader, keep))
+            inside.reset(outer)
 
     def close(self) -> None:
         """Waits for the refreshes that run or are due."""
@@ -139,98 +113,139 @@ class Loader:
 
     def after_fork(self) -> None:
         """Forgets what the parent's threads were doing: they are not here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pool = None
         self._refreshes = 0
         self._store._ground()
 
-    def _join(self, key: Any, mine: Flight, keep: Keep) -> tuple[Flight, bool]:
-        """The flight to wait for, and whether we have to fly it."""
-        flying = self._store._begin(key, mine, keep.tags)
-        if flying is not None:
-            return flying, False
+    def _join(self, key: Any, keep: Keep) -> Flight:
+        """The flight that brings the value of a key."""
+        mine = Flight()
+        while (flying := self._store._begin(key, mine, keep.tags)) is not None:
+            flight: Flight = flying
+            if not flight.is_stranded():
+                return flight
+            self._fail(key, flight, asyncio.CancelledError(), None)
         entry = self._store.peek(key)
-        if entry is None:
-            return mine, True
-        self._store._abandon(key, mine)  # another load landed between our miss and our flight
-        mine.future.set_result(entry.value)
-        return mine, False
+        if entry is not None and mine.take():  # another load landed between our miss and our flight
+            self._store._abandon(key, mine)
+            mine.succeed(entry.value)
+        return mine
+
+    def _begin_refresh(self, key: Any, keep: Keep, old: _core.Entry[Any]) -> Flight | None:
+        """A flight to replace `old`, unless there is one, or another value already came."""
+        flight = Flight()
+        if self._store._begin(key, flight, keep.tags) is not None:
+            return None
+        entry = self._store.peek(key)
+        if entry is not None and entry.stored_at == old.stored_at:
+            return flight
+        self._store._abandon(key, flight)
+        return None
 
     @contextmanager
     def _leading(self, key: Any, flight: Flight, keep: Keep) -> Iterator[Callable[[Any], Any]]:
-        """Everything around the call of a loader: its place among the flights, its time, its result, its failure."""
-        outer = inside.get()
-        with graph:
-            for enclosing in outer[-1:]:
-                enclosing.awaits.add(flight)
-        token = inside.set((*outer, flight))
-        started = time.perf_counter()
-
-        def land(value: Any) -> Any:
-            self._land(key, flight, value, keep, time.perf_counter() - started)
-            return value
-
+        """Everything around the call of a loader: its time, its result, its failure, and whose loader it is."""
+        token = inside.set((*inside.get(), flight))
+        started = None
         try:
-            yield land
+            started = self._clock()
+            yield partial(self._land, key, flight, keep, started)
         except BaseException as error:
-            self._fail(key, flight, error, time.perf_counter() - started)
+            self._fail(key, flight, error, started)
             raise
         finally:
             inside.reset(token)
-            with graph:
-                for enclosing in outer[-1:]:
-                    enclosing.awaits.discard(flight)
 
-    def _land(self, key: Any, flight: Flight, value: Any, keep: Keep, seconds: float) -> None:
+    def _land(self, key: Any, flight: Flight, keep: Keep, started: float, value: Any) -> Any:
         """Stores the value, unless an invalidation overtook the load, and hands it to all waiters."""
-        ttl: Duration | None = keep.ttl if value is not None or self._negative_ttl is None else self._negative_ttl
-        if ttl == 0:
-            self._store._abandon(key, flight)
-        else:
+        refuse_coroutine(value)
+        seconds = max(0.0, self._clock() - started)
+        ttl = keep.ttl if value is not None or self._negative_ttl is None else self._negative_ttl
+        if ttl != 0:
             self._store._land(key, flight, value, seconds, ttl=ttl, stale_ttl=keep.stale_ttl, tags=keep.tags)
+        elif self._store._abandon(key, flight):
+            self._store.delete(key)  # a refresh that finds nothing ends the old value
         with self._lock:
             self.loads += 1
             self.load_seconds += seconds
-        flight.future.set_result(value)
+        flight.succeed(value)
+        return value
 
-    def _fail(self, key: Any, flight: Flight, error: BaseException, seconds: float) -> None:
+    def _fail(self, key: Any, flight: Flight, error: BaseException, started: float | None) -> None:
         """Hands a failure to all waiters, and leaves no trace of the load."""
-        self._store._abandon(key, flight)
-        with self._lock:
-            self.load_failures += 1
-            self.load_seconds += seconds
-        if isinstance(error, Exception):
-            flight.future.set_exception(error)
-        else:
-            message = f"the load of {key!r} was interrupted by {type(error).__name__}; load it again"
-            flight.future.set_exception(LoadInterruptedError(message))
+        try:
+            self._store._abandon(key, flight)
+            with self._lock:
+                self.load_failures += 1
+                self.load_seconds += 0.0 if started is None else max(0.0, self._clock() - started)
+        finally:
+            flight.fail(error)
 
-    def _start_task(self, key: Any, flight: Flight, loader: Callable[[Any], Any], keep: Keep) -> None:
-        task = asyncio.get_running_loop().create_task(self._fly(key, flight, loader, keep))
+    def _start(self, key: Any, flight: Flight, flying: Coroutine[Any, Any, None]) -> None:
+        """Runs a flight as a task."""
+        flight.loop = asyncio.get_running_loop()
+        task = flight.loop.create_task(flying)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not flight.future.done():  # cancelled before its first step
+                self._fail(key, flight, asyncio.CancelledError(), None)
+
+        task.add_done_callback(ended)
 
     async def _fly(self, key: Any, flight: Flight, loader: Callable[[Any], Any], keep: Keep) -> None:
         with suppress(Exception), self._leading(key, flight, keep) as land:  # who waits is told by the flight
             land(await resolved(loader(key)))
 
+    async def _arefresh(self, key: Any, flight: Flight, loader: Callable[[Any], Any], keep: Keep) -> None:
+        with reported(), self._leading(key, flight, keep) as land:
+            land(await resolved(loader(key)))
+
     def _refresh(self, key: Any, flight: Flight, loader: Callable[[Any], Any], keep: Keep) -> None:
         try:
-            with self._leading(key, flight, keep) as land:
-                land(loader(key))
-        except Exception as error:  # noqa: BLE001 - nobody waits here, and the old value is still served
-            logger.warning("refresh failed, the old value is served until it expires: %s", type(error).__name__)
+            if flight.take():  # else somebody could not wait for a thread to be free
+                with reported(), self._leading(key, flight, keep) as land:
+                    land(loader(key))
         finally:
             with self._lock:
                 self._refreshes -= 1
 
+    def _submit(self, key: Any, flight: Flight, loader: Callable[[Any], Any], keep: Keep) -> bool:
+        """Queues a refresh; False when the interpreter ends, and starts no thread any more."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(REFRESH_THREADS, thread_name_prefix="forecache-refresh")
+            try:
+                self._pool.submit(self._refresh, key, flight, loader, keep)
+            except RuntimeError:
+                return False
+            self._refreshes += 1
+            return True
 
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that runs in this thread, if one does."""
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Logs the failure of a refresh: nobody waits for it, and the old value is still served."""
     try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+        yield
+    except Exception as error:  # noqa: BLE001 - as said
+        logger.warning("refresh failed, the old value is served until it expires: %s", type(error).__name__)
+
+
+def refuse_coroutine(value: Any) -> None:
+    """Keeps out what can be awaited only once.
+
+    Raises:
+        ConfigurationError: the value is a coroutine.
+    """
+    if inspect.iscoroutine(value):
+        value.close()
+        raise ConfigurationError(
+            "the loader returned a coroutine, which can be awaited only once; "
+            "await aget_or_load() for an async loader, or decorate the 'async def' function itself"
+        )
 
 
 async def resolved(value: Any | Awaitable[Any]) -> Any:
