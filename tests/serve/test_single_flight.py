@@ -200,7 +200,7 @@ def test_a_load_cancelled_before_its_first_step_leaves_no_trace() -> None:
     cache: Cache[str, str] = Cache(10)
 
     async def ask_and_leave() -> None:
-        asyncio.get_running_loop().create_task(cache.aget_or_load("k", lambda _: "never"))  # noqa: RUF006
+        asyncio.get_running_loop().create_task(cache.aget_or_load("k", lambda _: "never"))
 
     asyncio.run(ask_and_leave())
     assert cache.stats().load_failures == 1, "the load began, and was cancelled"
