@@ -20,9 +20,7 @@ from forecache.record.columnfile import METADATA_KEY
 from forecache.record.history import ORDER, SCHEMA, files_in
 from forecache.record.log import AccessLog
 from forecache.record.trace import Trace
-from tests.record.test_log import Directories, directories, in_a_directory
-
-__all__ = ["directories"]
+from tests.record.logs import Directories, in_a_directory
 
 Row = tuple[int, int, int, str, bool, int, int]
 LATEST = 10_000.0  # seconds; `now` of these tests
