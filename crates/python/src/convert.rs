@@ -69,6 +69,9 @@ pub fn tags(tags: Option<&Bound<'_, PyAny>>) -> PyResult<Box<[Tag]>> {
 
 /// A column of a trace: any contiguous buffer of unsigned 64-bit integers.
 pub fn column(values: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+    if values.len()? == 0 {
+        return Ok(Vec::new()); // the pointer of an empty buffer need not be aligned
+    }
     PyBuffer::<u64>::get(values)?.to_vec(values.py())
 }
 
