@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAM = '''
+PROGRAM = """
 from collections.abc import Coroutine
 from typing import Any, assert_type
 
@@ -75,7 +75,7 @@ plain("1")  # wrong: argument
 plain(1, c=2)  # wrong: name
 cache.get_or_load("a", str)  # wrong: loader
 plain.cache_key("x")  # wrong: argument of the key
-'''
+"""
 
 
 def test_mypy_sees_what_users_should(tmp_path: Path) -> None:
