@@ -3,9 +3,9 @@
     python -m tests.stress --seconds 60 --threads 16
 
 Every key has a version in an origin that the monitor keeps. A writer raises it and then tells the cache; from then on
-no read may return an older one. At most one load of a key runs at a time, unless a write came between their beginnings.
-The weight never exceeds the capacity, and every thread keeps moving. Prints one line of summary; the exit code is 1 when
-a law was broken.
+no read may return an older one. At most one load of a key runs at a time, unless a write came between their
+beginnings. The weight never exceeds the capacity, and every thread keeps moving. Prints one line of summary; the exit
+code is 1 when a law was broken.
 """
 
 from __future__ import annotations
