@@ -56,7 +56,7 @@ def own_cells(name: str, accesses: _core.Accesses, policies: Iterable[str]) -> I
 
 
 def peer_cells(name: str, trace: Trace, accesses: _core.Accesses, policies: Iterable[str]) -> Iterable[Cell]:
-    """LibCacheSim's policies on one trace, which they read from a file of their own."""
+    """The policies of libCacheSim on one trace, which they read from a file of their own."""
     import libcachesim
 
     with tempfile.TemporaryDirectory() as directory:

@@ -88,7 +88,7 @@ impl<K, V, F> Shard<K, V, F> {
     }
 }
 
-/// Shards by the highest bits of the id, which the tables inside use least.
+/// Shards by the middle bits of the id: the tables inside use the lowest for places and the highest for tags.
 pub struct Shards<K, V, F>(Box<[Mutex<Shard<K, V, F>>]>);
 
 impl<K, V, F> Shards<K, V, F> {
@@ -118,7 +118,7 @@ impl<K, V, F> Shards<K, V, F> {
     /// The shard of an id, locked.
     #[inline]
     pub fn of(&self, id: u64) -> MutexGuard<'_, Shard<K, V, F>> {
-        let at = (u128::from(id) * self.0.len() as u128) >> 64;
+        let at = (u128::from(id.rotate_left(32)) * self.0.len() as u128) >> 64;
         self.0[at as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
