@@ -293,7 +293,7 @@ def test_a_weigher_that_fails_fails_the_load_and_leaves_no_trace() -> None:
 
 def test_a_clock_that_fails_leaves_no_load_behind() -> None:
     times: list[float] = [0.0] * 20
-    cache: Cache[str, str] = Cache(10, ttl=1, clock=lambda: times.pop())
+    cache: Cache[str, str] = Cache(10, ttl=1, clock=lambda: times.pop(-1))
     for left in range(8):
         times[:] = [0.0] * left
         try:
