@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from forecache import _core
+from forecache.show import history
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 traces = typer.Typer(help="Look at recorded traces, and convert them.", no_args_is_help=True)
 app.add_typer(traces, name="trace")
+app.add_typer(history.app, name="history")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A trace.")]
 Format = Annotated[
