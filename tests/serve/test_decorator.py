@@ -242,7 +242,7 @@ def test_what_can_be_read_only_once_is_refused(cache: Cache[Any, Any]) -> None:
         with pytest.raises(ConfigurationError, match="is a generator, whose items can be read once"):
             cache.cached(function)
     with pytest.raises(ConfigurationError, match="decorate the 'async def' function itself"):
-        cache.cached(lambda number: load(number))(1)
+        cache.cached(lambda number: load(number))(1)  # noqa: PLW0108 - not the function itself
 
 
 # Keys and tags.
