@@ -198,7 +198,7 @@ async def test_methods_of_all_kinds() -> None:
 
 def test_a_classmethod_is_decorated_inside() -> None:
     cache: Cache[Any, Any] = Cache(10)
-    with pytest.raises(ConfigurationError, match="write @classmethod above @cache.cached"):
+    with pytest.raises(ConfigurationError, match=r"write @classmethod above @cache\.cached"):
         cache.cached(classmethod(lambda cls: 1))  # type: ignore[arg-type]
 
 
@@ -210,7 +210,7 @@ async def test_async_functions_of_all_kinds(cache: Cache[Any, Any]) -> None:
         await asyncio.sleep(0)
         return (a, b)
 
-    class Callable_:
+    class Asynchronous:
         async def __call__(self, a: int) -> int:
             ran.append(a)
             return a
@@ -219,7 +219,7 @@ async def test_async_functions_of_all_kinds(cache: Cache[Any, Any]) -> None:
         (cache.cached(load), (1,)),
         (cache.cached(functools.partial(load, 5)), (1,)),
         (cache.cached(ttl=5)(load), (7,)),
-        (cache.cached(Callable_()), (3,)),
+        (cache.cached(Asynchronous()), (3,)),
     ):
         ran.clear()
         results = [await cached(*call) for _ in range(2)] + await asyncio.gather(cached(*call), cached(*call))
@@ -235,14 +235,14 @@ def test_what_can_be_read_only_once_is_refused(cache: Cache[Any, Any]) -> None:
     async def async_generator() -> Any:
         yield 1
 
-    async def load() -> int:
-        return 1
+    async def load(number: int) -> int:
+        return number
 
     for function in (generator, async_generator):
-        with pytest.raises(ConfigurationError, match="is a generator, whose items can be read once; return a list"):
+        with pytest.raises(ConfigurationError, match="is a generator, whose items can be read once"):
             cache.cached(function)
     with pytest.raises(ConfigurationError, match="decorate the 'async def' function itself"):
-        cache.cached(lambda: load())()
+        cache.cached(lambda number: load(number))(1)  # noqa: PLW0108 - not the function itself
 
 
 # Keys and tags.
@@ -329,7 +329,7 @@ def test_wrong_settings_are_told_when_the_function_is_decorated(
 
 @pytest.mark.parametrize("what", [3, "text", [1]])
 def test_what_is_no_function_is_refused(cache: Cache[Any, Any], what: Any) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be called; expected a function under @cache.cached"):
+    with pytest.raises(ConfigurationError, match=r"cannot be called; expected a function under @cache\.cached"):
         cache.cached(what)
 
 

@@ -100,7 +100,7 @@ def test_an_argument_that_cannot_be_used_is_told_and_nothing_changes(
 @pytest.mark.parametrize("weight", [None, 0, -1, 1.5, "heavy"])
 def test_a_weigher_that_returns_no_weight_is_told(weight: Any) -> None:
     cache: Cache[int, int] = Cache(5, weigher=lambda key, value: weight)
-    with pytest.raises(ValueError, match="the weigher returned .*; expected a whole number from 1 to"):
+    with pytest.raises(ValueError, match=r"the weigher returned .*; expected a whole number from 1 to"):
         cache[1] = 1
     assert len(cache) == 0
 
