@@ -11,7 +11,7 @@ from threading import Event
 from typing import Final, Literal, NamedTuple, Protocol, get_args
 
 from forecache import _core
-from forecache.errors import ConfigurationError, EmptyTraceError, UnknownPolicyError
+from forecache.errors import CapacityError, ConfigurationError, EmptyTraceError, UnknownPolicyError
 from forecache.extras import TRACES, extra
 from forecache.record.trace import Trace
 from forecache.study.oracle import next_lookups
@@ -128,7 +128,7 @@ def simulate(
 
     Raises:
         UnknownPolicyError: no policy has one of the names.
-        CapacityError: a capacity cannot be used with this trace or these weights.
+        CapacityError: there is no capacity, or one cannot be used with this trace or these weights.
         ConfigurationError: jobs is below 1, or sets is unknown.
         EmptyTraceError: the trace has no access.
     """
@@ -139,6 +139,8 @@ def simulate(
     if jobs < 1:
         raise ConfigurationError(f"jobs is {jobs}; expected 1 or more, the number of replays at once")
     specs = [(str(written).strip(), Capacity.parse(str(written))) for written in capacities]
+    if not specs:
+        raise CapacityError("no capacity given; expected one or more, such as '0.1%', '5000' or '64MiB'")
     cells = [Cell(name, what.resolve(trace, weights=weights), spec) for spec, what in specs for name in names]
     start = starter(trace, weights, sets, seed)
     results = _run_all(cells, start, len(trace), jobs, on_progress or (lambda done, total: None))

@@ -22,16 +22,16 @@ DAY: Final = 24  # hours
 HOUR: Final = 3600  # seconds
 SHOP_DAYS: Final = 7
 LEAST_REQUESTS: Final = 1000  # below it there is not one request for each hour and event
-REQUESTS_PER_PRODUCT: Final = 5  # as in recorded traces of shops: 4.8 (scarab_recs) and 7.0 (web12)
+REQUESTS_PER_PRODUCT: Final = 4  # of the catalogue; recorded shops have 5 to 7 for each product that is asked for
 
-ZIPF_EXPONENT: Final = 0.9  # popularity ~ rank^-a; recorded shops have 0.6 to 1.0
+ZIPF_EXPONENT: Final = 0.8  # popularity ~ rank^-a; recorded shops have 0.65 to 1
 RUSH: Final = 0.7  # the busiest hour has 1 + RUSH times the mean traffic, the quietest 1 − RUSH
 BUSIEST_HOUR: Final = 20  # of the day
-RHYTHM: Final = 0.8  # how much a product has its own hours: its popularity varies by e^±RHYTHM over the day
+RHYTHM: Final = 0.5  # how much a product has its own hours: its popularity varies by e^±RHYTHM over the day
 DRIFT: Final = 1.0  # standard deviation of the logarithm of a product's popularity over a long time
-MEMORY: Final = 48  # hours after which that drift is forgotten but for 1/e
+MEMORY: Final = 96  # hours after which that drift is forgotten but for 1/e
 RETURNS: Final = 0.25  # share of requests that come back to what was looked at shortly before
-RETURN_DISTANCE: Final = 200  # requests from a look to its return, on average
+RETURN_DISTANCE: Final = 60  # requests from a look to its return, on average
 WRITES: Final = 0.02  # share of requests that change a price or a stock
 
 NEW_SHARE: Final = 0.1  # of the products are launched during the week
@@ -39,7 +39,7 @@ LAUNCHES: Final = ((1, 9), (4, 9))  # day and hour
 NOVELTY: Final = 6.0  # a new product is asked for 1 + NOVELTY times as often as its rank says
 NOVELTY_MEMORY: Final = 18  # hours after which novelty is down to 1/e
 SALES: Final = ((2, 18, 6), (5, 12, 8))  # day, hour, and hours that it lasts
-SALE_SHARE: Final = 0.35  # of the requests go to what is on sale
+SALE_SHARE: Final = 0.25  # of the requests go to what is on sale
 SALE_PRODUCTS: Final = 40
 CRAWLS: Final = ((3, 1, 9), (6, 2, 8))  # day, hour, and hours that it lasts
 CRAWL_SHARE: Final = 0.65  # of the requests come from the crawler
@@ -72,11 +72,12 @@ def shop(requests: int, *, products: int | None = None, seed: int = 0) -> Worklo
 
     where x_i drifts at random but stays around 0 (an Ornstein-Uhlenbeck process), φ_i are the product's own hours,
     and what was launched a short time ago is asked for more often. On top come returning visitors, flash sales of
-    products that nobody asked for before, and a crawler that reads the catalogue in order. Traffic has a daily rhythm.
+    a few products, and a crawler that reads the catalogue in order; traffic has a daily rhythm. The numbers above are
+    such that hit ratios, and the order of the policies, are like those of a recorded shop.
 
     Args:
         requests: accesses, at least 1000.
-        products: of the catalogue; by default a fifth of the requests.
+        products: of the catalogue; by default a quarter of the requests.
         seed: of every random choice.
 
     Returns:
