@@ -82,7 +82,7 @@ def test_a_template_over_no_parameters(cache: Cache[Any, Any]) -> None:
     ("settings", "error", "message"),
     [
         ({"key": 5}, ConfigurationError, "key is 5; expected a template such as"),
-        ({"tags": "red"}, ConfigurationError, r"tags is the str 'red'; expected several, as in \['red'\]"),
+        ({"tags": "red"}, TypeError, r"tags is the str 'red'; expected several, as in \['red'\]"),
         ({"ttl": "5 minutes"}, DurationError, "is not understood at 'minutes'|is not understood at ' ?5? ?minutes'"),
         ({"ttl": 0}, DurationError, "ttl is 0; expected more than 0 seconds"),
         ({"stale_ttl": -1}, DurationError, "is out of range"),

@@ -47,10 +47,10 @@ def tuple_of_tags(tags: Iterable[str] | None) -> tuple[str, ...] | None:
     """Tags that can be read more than once.
 
     Raises:
-        ConfigurationError: they are a single str, whose letters would be taken for tags.
+        TypeError: they are a single str, whose letters would be taken for tags.
     """
     if isinstance(tags, str):
-        raise ConfigurationError(f"tags is the str {tags!r}; expected several, as in [{tags!r}]")
+        raise TypeError(f"tags is the str {tags!r}; expected several, as in [{tags!r}]")
     return None if tags is None else tuple(tags)
 
 
