@@ -63,6 +63,7 @@ pub struct Store {
     clock: Option<Object>,
     weigher: Option<Object>,
     listener: Option<Object>,
+    /// Largest total weight of the entries.
     #[pyo3(get)]
     capacity: u64,
 }

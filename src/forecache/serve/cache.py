@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Awaitable, Callable, ItemsView, Iterable, MutableMapping, ValuesView
 from typing import Any, Final, NoReturn, ParamSpec, Self, TypeVar, cast, overload
 
 from forecache import _core
 from forecache.serve.decorator import CachedFunction, Recipe, decorate
-from forecache.serve.flight import waiting
 from forecache.serve.loader import Keep, Loader
 from forecache.serve.settings import budget_of, check_callable, check_policy, check_share, check_whole
 from forecache.serve.signal import DUE, MISSING
@@ -109,7 +106,6 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         )
         self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl), clock)
         self._parameters = {"capacity": budget, "policy": policy, "ttl": ttl, "stale_ttl": stale_ttl, "typed": True}
-        living[id(self)] = self
         return self
 
     def get_or_load(
@@ -301,17 +297,3 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
             return await self._loader.aload(key, loader, keep)
         self._loader.arefresh(key, loader, keep, entry)
         return entry.value
-
-
-living: weakref.WeakValueDictionary[int, Cache[Any, Any]] = weakref.WeakValueDictionary()
-
-
-def after_fork_in_child() -> None:
-    """In a child process the parent's threads do not run: what they were loading must not be waited for."""
-    waiting.after_fork()
-    for cache in list(living.values()):
-        cache._loader.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=after_fork_in_child)
