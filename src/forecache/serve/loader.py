@@ -90,6 +90,22 @@ class Loader:
         with waiting_for(flight) as may_wait:
             return await (asyncio.wrap_future(flight.future) if may_wait else resolved(loader(key)))
 
+    def serve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
+        """A value that may be served but must be refreshed; loaded if it left in between."""
+        entry = self._store.peek(key)
+        if entry is None:
+            return self.load(key, loader, keep)
+        self.refresh(key, loader, keep, entry)
+        return entry.value
+
+    async def aserve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
+        """The same in a task."""
+        entry = self._store.peek(key)
+        if entry is None:
+            return await self.aload(key, loader, keep)
+        self.arefresh(key, loader, keep, entry)
+        return entry.value
+
     def refresh(self, key: Any, loader: Callable[[Any], Any], keep: Keep, old: _core.Entry[Any]) -> None:
         """Replaces an entry in the background, unless its key is being loaded already."""
         if self._refreshes >= MOST_REFRESHES:
