@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 POLICIES = ", ".join((*_core.POLICIES, *_core.OFFLINE_POLICIES))
+FILE_WIDTH = 100  # columns, where there is no terminal to tell
 EXIT_CODES = "Exit codes: 0 done, 2 what was asked for cannot be done, 130 interrupted."
 
 app = typer.Typer(
@@ -250,5 +252,7 @@ def print_tables(*tables: Table) -> None:
     from rich.console import Console
 
     console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = FILE_WIDTH
     for table in tables:
         console.print(table)
