@@ -66,6 +66,7 @@ pub struct Store {
     weigher: Option<Object>,
     listener: Option<Object>,
     recorder: Option<Py<Recorder>>,
+    /// Largest total weight of the entries.
     #[pyo3(get)]
     capacity: u64,
 }

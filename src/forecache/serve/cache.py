@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Awaitable, Callable, ItemsView, Iterable, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Self, TypeVar, cast, overload
 
 from forecache import _core
 from forecache.serve.decorator import CachedFunction, Recipe, decorate
-from forecache.serve.flight import waiting
 from forecache.serve.loader import Keep, Loader
-from forecache.serve.settings import budget_of, check_callable, check_policy, check_share, check_whole
+from forecache.serve.settings import budget_of, check_callable, check_policy, check_share, check_whole, open_log
 from forecache.serve.signal import DUE, MISSING
 from forecache.serve.stats import Stats
 from forecache.serve.views import Items, Values
@@ -19,6 +16,8 @@ from forecache.serve.weigh import estimate_bytes
 from forecache.units import Duration, parse_duration, parse_ttl
 
 if TYPE_CHECKING:
+    import os
+
     from forecache.record.log import AccessLog
 
 __all__ = ["Cache"]
@@ -120,7 +119,6 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         self._log = log
         self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl), clock)
         self._parameters = {"capacity": budget, "policy": policy, "ttl": ttl, "stale_ttl": stale_ttl, "typed": True}
-        living[id(self)] = self
         return self
 
     def get_or_load(
@@ -143,7 +141,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         if value is MISSING:
             return cast("V", self._loader.load(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         if value is DUE:
-            return cast("V", self._serve_due(key, loader, Keep.parse(ttl, stale_ttl, tags)))
+            return cast("V", self._loader.serve_due(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         return cast("V", value)
 
     async def aget_or_load(
@@ -160,7 +158,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         if value is MISSING:
             return cast("V", await self._loader.aload(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         if value is DUE:
-            return cast("V", await self._aserve_due(key, loader, Keep.parse(ttl, stale_ttl, tags)))
+            return cast("V", await self._loader.aserve_due(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         return cast("V", value)
 
     async def aget(self, key: K, default: Any = None) -> Any:
@@ -298,42 +296,3 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
             f"a {type(self).__name__} cannot be pickled or copied, since threads may be waiting in it; "
             "make one where it is needed, and pass it dict(cache.items())"
         )
-
-    def _serve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
-        """A value that may be served but must be refreshed; loaded if it left in between."""
-        entry = self.peek(key)
-        if entry is None:
-            return self._loader.load(key, loader, keep)
-        self._loader.refresh(key, loader, keep, entry)
-        return entry.value
-
-    async def _aserve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
-        """The same in a task."""
-        entry = self.peek(key)
-        if entry is None:
-            return await self._loader.aload(key, loader, keep)
-        self._loader.arefresh(key, loader, keep, entry)
-        return entry.value
-
-
-def open_log(record: AccessLog | str | os.PathLike[str] | None) -> AccessLog | None:
-    """The log to record to, if there is to be one."""
-    if record is None:
-        return None
-    from forecache.record.log import AccessLog
-
-    return record if isinstance(record, AccessLog) else AccessLog(record)
-
-
-living: weakref.WeakValueDictionary[int, Cache[Any, Any]] = weakref.WeakValueDictionary()
-
-
-def after_fork_in_child() -> None:
-    """In a child process the parent's threads do not run: what they were loading must not be waited for."""
-    waiting.after_fork()
-    for cache in list(living.values()):
-        cache._loader.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=after_fork_in_child)

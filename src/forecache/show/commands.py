@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from forecache import _core
 from forecache.show import history
+from forecache.show.output import print_json, print_tables
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from forecache.record.trace import Trace
     from forecache.show.progress import Silence
 
@@ -236,21 +234,3 @@ def report(told: Silence, name: str, done: int, total: int) -> None:
 def file_name(name: str) -> str:
     """A name as a file may have it."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".") or "trace"
-
-
-def print_json(value: Any) -> None:
-    """JSON on stdout; the items of an array one a line."""
-    if isinstance(value, list):
-        lines = ",\n".join(f"  {json.dumps(item)}" for item in value)
-        sys.stdout.write(f"[\n{lines}\n]\n" if value else "[]\n")
-    else:
-        sys.stdout.write(f"{json.dumps(value, indent=2)}\n")
-
-
-def print_tables(*tables: Table) -> None:
-    """Tables on stdout."""
-    from rich.console import Console
-
-    console = Console()
-    for table in tables:
-        console.print(table)

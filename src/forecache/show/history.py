@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from forecache.show.output import print_json, print_tables
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -69,8 +71,6 @@ def rows_of(report: CleanReport) -> list[tuple[str, str]]:
 
 def show(as_json: bool, found: Any, title: str, rows: list[tuple[str, str]]) -> None:
     """What was found, as JSON or as a table."""
-    from forecache.show.commands import print_json, print_tables
-
     if as_json:
         print_json(found)
     else:
