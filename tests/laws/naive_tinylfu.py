@@ -25,6 +25,10 @@ class Chance:
         self.state ^= self.state >> 27
         return self.state * 0x2545F4914F6CDD1D & MASK
 
+    def draw(self) -> float:
+        """Uniform in (0, 1]."""
+        return ((self.bits() >> 11) + 1) / 2**53
+
 
 class Sketch:
     """Four counters up to 15 for each id, one in each quarter of one of the blocks of 128 counters.
@@ -154,4 +158,4 @@ class TinyLfu:
 
     def prefers(self, candidate: int, victim: int) -> bool:
         frequency = self.sketch.estimate(candidate)
-        return frequency > self.sketch.estimate(victim) or (frequency >= 6 and self.chance.bits() % 128 == 0)
+        return frequency > self.sketch.estimate(victim) or (frequency >= 6 and self.chance.draw() <= 1 / 128)

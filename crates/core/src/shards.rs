@@ -96,7 +96,7 @@ impl<K, V, F> Shards<K, V, F> {
     ///
     /// # Errors
     /// Unknown policy, a capacity of 0, or more shards than units of capacity.
-    pub fn new(count: usize, name: &str, setting: &Setting, oracle: Option<Arc<[Tick]>>) -> Result<Self, Error> {
+    pub fn new(count: usize, name: &str, setting: &Setting, oracle: Option<&Arc<[Tick]>>) -> Result<Self, Error> {
         let (capacity, shards) = (setting.capacity, count as u64);
         if shards == 0 || shards > capacity {
             return Err(if capacity == 0 {
@@ -108,7 +108,7 @@ impl<K, V, F> Shards<K, V, F> {
         let shard = |at: u64| {
             let share = capacity / shards + u64::from(at < capacity % shards);
             let setting = Setting { capacity: share, seed: setting.seed.wrapping_add(at) };
-            let store = Store::build(name, &setting, oracle.clone())?;
+            let store = Store::build(name, &setting, oracle.cloned())?;
             Ok(Mutex::new(Shard { store, flights: Flights::default() }))
         };
         (0..shards).map(shard).collect::<Result<_, _>>().map(Self)

@@ -67,7 +67,7 @@ pub enum Freshness {
 }
 
 /// Judges an entry at `now`. `chance` is uniform in (0, 1] and spreads early refreshes (XFetch):
-/// refresh early ⇔ now − load_time · β · ln(chance) ≥ fresh_until.
+/// refresh early ⇔ `now − load_time · β · ln(chance) ≥ fresh_until`.
 #[must_use]
 pub fn judge(lifetime: &Lifetime, now: Nanos, chance: impl FnOnce() -> f64) -> Freshness {
     if now >= lifetime.expires_at {

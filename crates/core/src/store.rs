@@ -10,8 +10,10 @@ use crate::policy::{self, Learner, Policy, Setting};
 use crate::removed::{Removals, Removed};
 use crate::staleness::{Freshness, Lifetime, Lifetimes, judge};
 use crate::stats::{Cause, Stats};
-use crate::table::{Entry, Table};
-use crate::tags::{Tag, Tags};
+pub use crate::table::Entry;
+use crate::table::Table;
+pub use crate::tags::Tag;
+use crate::tags::Tags;
 use crate::weights::Weights;
 
 /// Expired entries that one write removes at most, beyond those whose room it needs.

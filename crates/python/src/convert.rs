@@ -3,7 +3,7 @@
 use forecache_core::access::{Nanos, spread};
 use forecache_core::error::Error;
 use forecache_core::staleness::FOREVER;
-use forecache_core::tags::Tag;
+use forecache_core::store::Tag;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -54,7 +54,7 @@ pub fn column(values: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
 }
 
 /// The core's errors are about arguments.
-pub fn error(error: Error) -> PyErr {
+pub fn error(error: &Error) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 

@@ -1,8 +1,6 @@
 //! Python bindings: convert, release the GIL, map errors. Decides nothing.
 
-use forecache_core::policy::POLICIES;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
 mod convert;
 mod key;
@@ -14,7 +12,9 @@ mod store;
 /// The native core of forecache.
 #[pymodule]
 mod _core {
-    use super::*;
+    use forecache_core::policy::POLICIES;
+    use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
 
     #[pymodule_export]
     use crate::reader::Reader;

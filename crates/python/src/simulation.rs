@@ -63,7 +63,7 @@ impl Simulation {
         };
         let setting = Setting { capacity, seed };
         let simulation = simulate::Simulation::new(Arc::clone(&accesses.0), policy, &setting, weights);
-        Ok(Self(Mutex::new(simulation.map_err(convert::error)?)))
+        Ok(Self(Mutex::new(simulation.map_err(|error| convert::error(&error))?)))
     }
 
     /// Replays the next `steps` accesses; returns accesses, hits, bytes and hit bytes so far.

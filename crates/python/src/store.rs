@@ -1,11 +1,11 @@
 //! `Store`: the native half of a cache. Python objects go in and out; every decision is the core's.
 
 use std::num::NonZeroU64;
-use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
-use forecache_core::access::Nanos;
+use forecache_core::access::{Nanos, Tick};
 use forecache_core::policy::{POLICIES, Setting};
 use forecache_core::shards::{Debris, Shard, Shards};
 use forecache_core::staleness::{Aging, FOREVER, Freshness, Lifetime};
@@ -86,8 +86,9 @@ impl Store {
         listener: Option<Object>,
         oracle: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let oracle = oracle.map(convert::column).transpose()?.map(Into::into);
-        let shards = Shards::new(shards, policy, &Setting { capacity, seed }, oracle).map_err(convert::error)?;
+        let oracle: Option<Arc<[Tick]>> = oracle.map(convert::column).transpose()?.map(Into::into);
+        let shards = Shards::new(shards, policy, &Setting { capacity, seed }, oracle.as_ref());
+        let shards = shards.map_err(|error| convert::error(&error))?;
         let aging = Aging { ttl: ttl.map_or(FOREVER, convert::nanos), stale_ttl: convert::nanos(stale_ttl), jitter };
         let has_aged = AtomicBool::new(aging.ttl != FOREVER);
         Ok(Self { shards, aging, has_aged, started: Instant::now(), clock, weigher, listener, capacity })

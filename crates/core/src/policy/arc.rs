@@ -104,3 +104,29 @@ impl Policy for Arc {
         self.segments.remove(slot);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::NEVER;
+
+    fn access(id: u64, weight: u64) -> Access {
+        Access { id, tick: 0, weight, next: NEVER }
+    }
+
+    #[test]
+    fn a_key_that_left_too_early_comes_back_among_the_often_accessed_and_moves_the_target() {
+        let mut policy = Arc::new(&Setting { capacity: 2, seed: 0 });
+        policy.insert(0, &access(1, 1));
+        policy.hit(0, &access(1, 1));
+        policy.insert(1, &access(2, 1));
+        policy.miss(&access(3, 1));
+        assert_eq!(policy.evict(&access(3, 1)), Some(1));
+        policy.insert(1, &access(3, 1));
+        policy.miss(&access(2, 1));
+        assert!((policy.target - 1.0).abs() < f64::EPSILON);
+        assert_eq!(policy.evict(&access(2, 1)), Some(0));
+        policy.insert(0, &access(2, 1));
+        assert_eq!((policy.segments.segment_of(0), policy.ghost.find(1)), (OFTEN, Some(OFTEN)));
+    }
+}

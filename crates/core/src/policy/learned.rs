@@ -18,10 +18,14 @@ use crate::trainer::{Batch, Trainer, fit};
 
 /// Share of samples after which a ghost is sampled too: what returns after eviction must have been seen as such.
 const GHOST_SAMPLES: f64 = 0.1;
-/// Entries that a cache is first taken to hold, if its capacity allows; doubled until it is full.
+/// Capacities up to this are first taken to be so many entries of weight 1.
+const PREPARED: u64 = 1 << 17;
+/// Larger caches are first taken to hold so many entries; doubled until they are full.
 const FIRST_SIZE: usize = 1024;
-/// How far, as a share, the number of residents may be from what it was, before all is rescaled.
+/// How far the number of residents may be from what it was, as one part in so many, before all is rescaled.
 const TOLERANCE: usize = 4;
+/// And at least by so many.
+const TOLERATED: usize = 64;
 
 /// A policy that learns, for whoever wants to train it on another thread.
 pub trait Learner {
@@ -44,7 +48,7 @@ pub struct Learned {
     model: Arc<Model>,
     chooser: Chooser,
     chance: Chance,
-    /// From the first eviction on.
+    /// From the start, or in large caches from the first eviction on.
     guard: Option<Guard>,
     expert: Option<Box<dyn Policy>>,
     /// While an expert decides, every other eviction takes no sample.
@@ -53,16 +57,18 @@ pub struct Learned {
 
 impl Learned {
     pub fn new(setting: &Setting, objective: Objective, model: Model) -> Self {
+        let is_prepared = setting.capacity <= PREPARED;
+        let history = History::new(if is_prepared { setting.capacity as usize } else { FIRST_SIZE });
         Self {
             setting: *setting,
             objective,
-            history: History::new(FIRST_SIZE.min(setting.capacity as usize)),
+            guard: is_prepared.then(|| Guard::new(setting, objective, &history)),
+            history,
             trainer: Trainer::new(setting.seed),
             trains_inline: true,
             model: Arc::new(model),
             chooser: Chooser::new(objective),
             chance: Chance::new(setting.seed),
-            guard: None,
             expert: None,
             rests: false,
         }
@@ -84,7 +90,7 @@ impl Learned {
     /// Adapts to the number of residents when the cache is full.
     fn settle(&mut self) {
         let (now, before) = (self.history.residents.len(), self.history.scale.entries as usize);
-        if self.guard.is_none() || now.abs_diff(before) > before / TOLERANCE {
+        if self.guard.is_none() || now.abs_diff(before) > (before / TOLERANCE).max(TOLERATED) {
             self.history.resize(now);
             self.guard = Some(Guard::new(&self.setting, self.objective, &self.history));
             self.expert = None;
@@ -191,6 +197,7 @@ impl Policy for Learned {
         };
         if victim.is_none() && self.history.incoming.print == print(incoming.id) {
             self.history.reject();
+            self.history.incoming = Line::VACANT; // it is refused once: asked again, a resident leaves
             return None;
         }
         // A resident that has grown is not incoming, so the policy has no opinion of it: another one leaves.

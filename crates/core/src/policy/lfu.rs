@@ -93,3 +93,28 @@ impl Policy for Lfu {
         self.leave(slot);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::NEVER;
+
+    fn access(id: u64, weight: u64) -> Access {
+        Access { id, tick: 0, weight, next: NEVER }
+    }
+
+    #[test]
+    fn evicts_the_rarest_and_among_equals_the_first_to_get_there() {
+        let mut policy = Lfu::default();
+        for slot in 0..4 {
+            policy.insert(slot, &access(u64::from(slot), 1));
+        }
+        for slot in [3, 1, 1, 0] {
+            policy.hit(slot, &access(u64::from(slot), 1));
+        }
+        policy.remove(2);
+        let order: Vec<_> = std::iter::from_fn(|| policy.evict(&access(9, 1))).collect();
+        assert_eq!(order, [3, 0, 1]);
+        assert_eq!(policy.order.len(), 0);
+    }
+}

@@ -229,3 +229,36 @@ impl Policy for Lirs {
         self.prune();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::NEVER;
+
+    fn access(id: u64, weight: u64) -> Access {
+        Access { id, tick: 0, weight, next: NEVER }
+    }
+
+    #[test]
+    fn the_stack_is_bounded_however_many_keys_pass_by() {
+        let mut policy = Lirs::new(&Setting { capacity: 10, seed: 0 });
+        for id in 0..10 {
+            policy.insert(id as Slot, &access(id, 1));
+        }
+        for id in 10..1000 {
+            policy.miss(&access(id, 1));
+            let slot = policy.evict(&access(id, 1)).expect("full");
+            policy.insert(slot, &access(id, 1));
+            assert!(policy.stack_weight <= 20 && policy.blocks.len() <= 22);
+        }
+    }
+
+    #[test]
+    fn a_low_entry_leaves_when_it_is_all_there_is() {
+        let mut policy = Lirs::new(&Setting { capacity: 10, seed: 0 });
+        policy.insert(0, &access(0, 9));
+        policy.miss(&access(1, 5));
+        assert_eq!(policy.evict(&access(1, 5)), Some(0));
+        assert_eq!(policy.evict(&access(1, 5)), None);
+    }
+}

@@ -131,3 +131,37 @@ impl Policy for S3Fifo {
         self.segments.remove(slot);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::NEVER;
+
+    fn access(id: u64, weight: u64) -> Access {
+        Access { id, tick: 0, weight, next: NEVER }
+    }
+
+    #[test]
+    fn a_key_heavier_than_the_small_queue_is_let_in_when_it_comes_back() {
+        let mut policy = S3Fifo::new(&Setting { capacity: 100, seed: 0 });
+        policy.insert(0, &access(1, 100));
+        let heavy = access(2, 50);
+        policy.miss(&heavy);
+        assert_eq!(policy.evict(&heavy), None);
+        policy.miss(&heavy);
+        assert_eq!(policy.evict(&heavy), Some(0));
+        policy.insert(0, &heavy);
+        assert_eq!((policy.segments.weight(SMALL), policy.segments.weight(MAIN)), (0, 50));
+    }
+
+    #[test]
+    fn two_hits_in_the_small_queue_lead_to_the_main_one_and_none_to_the_ghost() {
+        let mut policy = S3Fifo::new(&Setting { capacity: 20, seed: 0 });
+        policy.insert(0, &access(10, 1));
+        policy.insert(1, &access(11, 1));
+        policy.hit(0, &access(10, 1));
+        policy.hit(0, &access(10, 1));
+        assert_eq!(policy.evict(&access(12, 1)), Some(1));
+        assert_eq!((policy.segments.segment_of(0), policy.ghost.find(11)), (MAIN, Some(0)));
+    }
+}

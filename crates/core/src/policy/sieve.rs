@@ -48,3 +48,26 @@ impl Policy for Sieve {
         self.queue.remove(&mut self.links, slot);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::NEVER;
+
+    fn access(id: u64, weight: u64) -> Access {
+        Access { id, tick: 0, weight, next: NEVER }
+    }
+
+    #[test]
+    fn the_hand_moves_on_when_its_entry_is_removed() {
+        let mut policy = Sieve::default();
+        for slot in 0..4 {
+            policy.insert(slot, &access(u64::from(slot), 1));
+        }
+        policy.hit(0, &access(0, 1));
+        assert_eq!(policy.evict(&access(9, 1)), Some(1)); // the hand now points to 2
+        policy.remove(2);
+        assert_eq!(policy.evict(&access(9, 1)), Some(3));
+        assert_eq!((policy.evict(&access(9, 1)), policy.evict(&access(9, 1))), (Some(0), None));
+    }
+}

@@ -24,9 +24,9 @@ const SAMPLE_PER_ENTRY: u64 = 5;
 /// A cache that holds so few entries when it is first full widens its window first, a larger one narrows it.
 const FEW: u64 = 2000;
 /// An entry at least this frequent is now and then admitted without being more frequent than the victim, lest keys
-/// that collide with hot ones be kept out for ever; the chance is one in [`LUCK`]. Both as in Caffeine.
+/// that collide with hot ones be kept out for ever; the chance is [`LUCK`]. Both as in Caffeine.
 const WARM: u64 = 6;
-const LUCK: u64 = 128;
+const LUCK: f64 = 1.0 / 128.0;
 
 pub struct TinyLfu {
     segments: Segments<3>,
@@ -106,7 +106,7 @@ impl TinyLfu {
     fn prefers(&mut self, candidate: Fingerprint, victim: Slot) -> bool {
         let candidate = self.sketch.estimate(candidate);
         let victim = self.sketch.estimate(self.fingerprints[victim as usize]);
-        candidate > victim || (candidate >= WARM && self.chance.bits() % LUCK == 0)
+        candidate > victim || (candidate >= WARM && self.chance.draw() <= LUCK)
     }
 }
 
@@ -158,5 +158,46 @@ impl Policy for TinyLfu {
     fn remove(&mut self, slot: Slot) {
         self.entries -= 1;
         self.segments.remove(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::NEVER;
+
+    fn access(id: u64, weight: u64) -> Access {
+        Access { id, tick: 0, weight, next: NEVER }
+    }
+
+    fn full(weight: u64) -> TinyLfu {
+        let mut policy = TinyLfu::new(&Setting { capacity: 100, seed: 0 });
+        policy.miss(&access(1 << 20, weight));
+        policy.insert(0, &access(1 << 20, weight));
+        policy
+    }
+
+    #[test]
+    fn a_key_too_heavy_for_the_window_must_be_more_frequent_than_the_victim() {
+        let mut policy = full(100);
+        let heavy = access(2 << 20, 50);
+        policy.miss(&heavy);
+        assert_eq!(policy.evict(&heavy), None);
+        policy.miss(&heavy);
+        assert_eq!(policy.evict(&heavy), Some(0));
+        policy.insert(0, &heavy);
+        assert_eq!((policy.segments.segment_of(0), policy.entries), (PROBATION, 1));
+    }
+
+    #[test]
+    fn the_window_always_has_room_for_a_light_key() {
+        let mut policy = full(1);
+        for id in 2..300 {
+            let light = access(id << 20, 1);
+            policy.miss(&light);
+            assert!(policy.entries < 100 || policy.evict(&light).is_some());
+            policy.insert(id as Slot, &light);
+            assert_eq!(policy.segments.segment_of(id as Slot), WINDOW);
+        }
     }
 }
