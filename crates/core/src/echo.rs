@@ -36,6 +36,12 @@ impl Echo {
         *self = grown;
     }
 
+    /// Bytes that this takes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.next.capacity() * size_of::<Time>()
+    }
+
     /// Notes an access at `now`, one after the last, to a key last accessed at `last`.
     #[inline]
     pub fn access(&mut self, now: Time, last: Option<Time>) {

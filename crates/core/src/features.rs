@@ -9,6 +9,37 @@ use crate::traffic::{Scale, Traffic, byte, float, log};
 /// Numbers in a row.
 pub const FEATURES: usize = 27;
 
+/// What the numbers of a row are called, in order.
+pub const NAMES: [&str; FEATURES] = [
+    "age",
+    "last_gap",
+    "second_gap",
+    "third_gap",
+    "accesses",
+    "accesses_short",
+    "accesses_middle",
+    "accesses_long",
+    "age_by_last_gap",
+    "novelty",
+    "due_by_1_before",
+    "due_by_8_before",
+    "due_by_many_before",
+    "hits_since_stored",
+    "since_first_access",
+    "mean_gap",
+    "successor_returned",
+    "until_nearest_gap",
+    "miss_ratio",
+    "misses_known",
+    "capacity",
+    "weight",
+    "usual_gap",
+    "evicted_unused",
+    "last_gap_by_second",
+    "short_by_long",
+    "age_by_age_evicted",
+];
+
 /// Candidates that are turned into rows, and scored, at once.
 pub const BATCH: usize = 16;
 

@@ -8,6 +8,7 @@ use crate::access::{Access, NEVER, Slot, mix};
 use crate::chance::Chance;
 use crate::chooser::{Chooser, Objective};
 use crate::history::{History, Residents};
+use crate::learner::Shadow;
 use crate::line::Line;
 use crate::policy::{self, Policy, Setting};
 use crate::predictor::Model;
@@ -50,7 +51,7 @@ impl Lead {
         self.disagreements = self.disagreements * keep + difference * difference;
     }
 
-    fn deviation(&self) -> f32 {
+    fn deviation(self) -> f32 {
         self.disagreements.sqrt()
     }
 }
@@ -74,6 +75,9 @@ pub struct Guard {
     /// Sampled accesses, all and faded.
     seen: f32,
     window: f32,
+    /// Hits of the predictor's shadow, and what would have been hits, in worth; faded.
+    won: f32,
+    asked: f32,
     first_decision: f32,
 }
 
@@ -84,24 +88,26 @@ pub fn told(print: u32, weight: u64) -> Access {
 
 impl Guard {
     /// Shadows of a cache of the history's scale, holding its residents.
-    pub fn new(setting: &Setting, objective: Objective, history: &History) -> Self {
+    pub fn new(setting: &Setting, history: &History) -> Self {
         let entries = f64::from(history.scale.entries);
         let share = SHARE.min(SHADOW.0 / entries).max(SHADOW.1 / entries).min(1.0);
         let capacity = ((setting.capacity as f64 * share).round() as u64).max(1);
-        let shadow = Setting { capacity, seed: setting.seed };
+        let shadow = Setting { capacity, ..*setting };
         let build = |name: &&str| Store::build(name, &shadow, None).expect("experts need no oracle");
         let shadow_entries = (entries * share) as f32;
         let mut guard = Self {
             sampled: (share * f64::from(u32::MAX)) as u32,
             waiting: Vec::with_capacity(WAITING),
             shadows: EXPERTS.iter().map(build).collect(),
-            mirror: Mirror::new(&shadow, objective),
+            mirror: Mirror::new(&shadow),
             leads: Default::default(),
             leader: None,
-            objective,
+            objective: setting.objective,
             keep: 1.0 - 1.0 / (WINDOW.0 * shadow_entries).max(WINDOW.1),
             seen: 0.0,
             window: 0.0,
+            won: 0.0,
+            asked: 0.0,
             first_decision: FIRST_DECISION * shadow_entries,
         };
         guard.fill(history);
@@ -129,6 +135,19 @@ impl Guard {
         self.leader
     }
 
+    /// The name of that expert.
+    pub fn leader_name(&self) -> Option<&'static str> {
+        self.leader.map(|leader| EXPERTS[leader])
+    }
+
+    /// How the predictor and then the experts do.
+    pub fn shadows(&self) -> Vec<Shadow> {
+        let ratio = |hits: f32| (self.asked > 0.0).then(|| (hits / self.asked).clamp(0.0, 1.0));
+        let expert = |(&name, lead): (&&'static str, &Lead)| Shadow { name, hit_ratio: ratio(self.won + lead.hits) };
+        let learned = Shadow { name: "learned", hit_ratio: ratio(self.won) };
+        [learned].into_iter().chain(EXPERTS.iter().zip(&self.leads).map(expert)).collect()
+    }
+
     /// Notes an access, if its key is a sampled one; little work, so that hits stay cheap.
     #[inline]
     pub fn note(&mut self, print: u32, weight: u64, slot: Option<Slot>) {
@@ -153,6 +172,8 @@ impl Guard {
             for (shadow, lead) in self.shadows.iter_mut().zip(&mut self.leads) {
                 lead.note(hits(shadow, &access), learned, worth, self.keep);
             }
+            self.won = self.won * self.keep + if learned { worth } else { 0.0 };
+            self.asked = self.asked * self.keep + worth;
             self.seen += 1.0;
             self.window = self.window * self.keep + 1.0;
         }
@@ -213,11 +234,11 @@ struct Mirror {
 }
 
 impl Mirror {
-    fn new(setting: &Setting, objective: Objective) -> Self {
+    fn new(setting: &Setting) -> Self {
         Self {
             table: Table::default(),
             residents: Residents::default(),
-            chooser: Chooser::new(objective),
+            chooser: Chooser::new(setting.objective),
             chance: Chance::new(setting.seed ^ 1),
             used: 0,
             capacity: setting.capacity,

@@ -36,9 +36,13 @@ impl Ghosts {
         Self(vec![[Line::VACANT; WAYS]; count.div_ceil(WAYS)])
     }
 
+    fn place(&self, print: u32) -> usize {
+        ((u64::from(print) * self.0.len() as u64) >> 32) as usize
+    }
+
     fn set(&mut self, print: u32) -> &mut [Line; WAYS] {
-        let at = (u64::from(print) * self.0.len() as u64) >> 32;
-        &mut self.0[at as usize]
+        let at = self.place(print);
+        &mut self.0[at]
     }
 
     fn find(&mut self, print: u32) -> Option<&mut Line> {
@@ -71,6 +75,11 @@ impl Residents {
     /// Number of residents.
     pub fn len(&self) -> usize {
         self.count
+    }
+
+    /// Bytes that the lines take.
+    pub fn memory(&self) -> usize {
+        self.lines.capacity() * size_of::<Line>()
     }
 
     /// The line in a slot; vacant when nothing is resident there.
@@ -200,6 +209,22 @@ impl History {
     /// The incoming becomes a ghost.
     pub fn reject(&mut self) {
         self.ghosts.put(self.incoming, self.now);
+    }
+
+    /// The line of a key, which is in `slot` if it is resident.
+    pub fn line(&self, id: u64, slot: Option<Slot>) -> Option<&Line> {
+        let print = print(id);
+        match slot {
+            Some(slot) => Some(self.residents.at(slot)),
+            None => {
+                self.ghosts.0[self.ghosts.place(print)].iter().find(|line| line.print == print && !line.is_vacant())
+            }
+        }
+    }
+
+    /// Bytes that all this takes.
+    pub fn memory(&self) -> usize {
+        self.residents.memory() + self.ghosts.0.capacity() * size_of::<[Line; WAYS]>() + self.echo.memory()
     }
 
     /// A ghost, if chance finds one.

@@ -2,6 +2,7 @@
 //! that replays traces through the same code. No Python, no I/O, no clock, no unseeded chance.
 
 pub mod access;
+mod apprentice;
 pub mod boost;
 pub mod chance;
 mod chooser;
@@ -14,10 +15,12 @@ mod ghost;
 mod guard;
 mod heap;
 mod history;
+pub mod learner;
 pub mod line;
 mod list;
 pub mod policy;
 pub mod predictor;
+pub mod quality;
 pub mod removed;
 mod segments;
 pub mod shards;

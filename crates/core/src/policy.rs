@@ -1,8 +1,9 @@
 //! Which entry leaves when another needs its room: the contract, and the only table of names.
 
 use crate::access::{Access, Slot};
-use crate::chooser::Objective;
+pub use crate::chooser::Objective;
 use crate::error::Error;
+use crate::learner::Learner;
 use crate::predictor::Model;
 
 mod arc;
@@ -17,7 +18,6 @@ mod sieve;
 mod tinylfu;
 
 use learned::Learned;
-pub use learned::Learner;
 
 /// Decides who leaves. Sees slots and accesses: never values, clocks or statistics.
 ///
@@ -39,8 +39,11 @@ pub trait Policy: Send {
     /// `slot` was emptied for a reason that is not the policy's: expired, deleted, replaced.
     fn remove(&mut self, slot: Slot);
 
+    /// From now on it learns, if it does, on a thread of its own, and no call waits for that.
+    fn learn_elsewhere(&mut self) {}
+
     /// The same policy as one that learns, if it is.
-    fn learner(&mut self) -> Option<&mut dyn Learner> {
+    fn learner(&self) -> Option<&dyn Learner> {
         None
     }
 }
@@ -52,6 +55,16 @@ pub struct Setting {
     pub capacity: u64,
     /// Seed of every random choice.
     pub seed: u64,
+    /// What a policy that learns should make large; the others know only one way.
+    pub objective: Objective,
+}
+
+impl Setting {
+    /// The setting of a policy that is to make the number of hits large.
+    #[must_use]
+    pub const fn new(capacity: u64, seed: u64) -> Self {
+        Self { capacity, seed, objective: Objective::Objects }
+    }
 }
 
 type Build = fn(&Setting) -> Box<dyn Policy>;
@@ -84,8 +97,7 @@ pub const POLICIES: &[Known] = &[
     online("arc", |setting| Box::new(arc::Arc::new(setting))),
     online("lirs", |setting| Box::new(lirs::Lirs::new(setting))),
     online("tinylfu", |setting| Box::new(tinylfu::TinyLfu::new(setting))),
-    online("learned", |setting| Box::new(Learned::new(setting, Objective::Objects, Model::shipped()))),
-    online("learned_bytes", |setting| Box::new(Learned::new(setting, Objective::Bytes, Model::shipped()))),
+    online("learned", |setting| Box::new(Learned::new(setting, Model::shipped()))),
     offline("min", |_| Box::new(min::Min::default())),
 ];
 
