@@ -50,7 +50,7 @@ impl Lead {
         self.disagreements = self.disagreements * keep + difference * difference;
     }
 
-    fn deviation(&self) -> f32 {
+    fn deviation(self) -> f32 {
         self.disagreements.sqrt()
     }
 }
