@@ -20,6 +20,7 @@ pub mod policy;
 pub mod predictor;
 pub mod removed;
 mod segments;
+mod shadow;
 pub mod shards;
 pub mod simulate;
 mod sketch;
