@@ -25,6 +25,7 @@ pub mod quality;
 pub mod recorder;
 pub mod removed;
 mod segments;
+mod shadow;
 pub mod shards;
 pub mod simulate;
 mod sketch;
