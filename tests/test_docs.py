@@ -23,8 +23,9 @@ def name_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", [page for page in PAGES if "```python" in page.read_text()], ids=name_of)
-def test_examples_run(path: Path) -> None:
+def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks of a page, from top to bottom, in one namespace; line numbers are those of the page."""
+    monkeypatch.chdir(tmp_path)
     text, scope = path.read_text(), {"__name__": path.stem}
     for block in re.finditer(r"^```python\n(.*?)^```$", text, re.M | re.S):
         lines_before = text.count("\n", 0, block.start(1))
@@ -87,7 +88,7 @@ def options() -> set[str]:
         for name, inner in getattr(command, "commands", {}).items():
             yield from walk(inner, f"{path} {name}")
 
-    return set(walk(get_command(app), "forecache")) - {"forecache", "forecache trace"}
+    return set(walk(get_command(app), "forecache")) - {"forecache", "forecache trace", "forecache history"}
 
 
 def test_every_command_and_option_is_documented_and_no_other() -> None:
