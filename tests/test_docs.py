@@ -15,7 +15,9 @@ from forecache import Cache, Stats, __all__, _core, errors
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 DOCS = {path.stem: path.read_text() for path in PAGES}
-USER_DOCS = "\n".join(DOCS[name] for name in ("tutorial", "operations", "policies", "glossary", "commands", "README"))
+USER_DOCS = "\n".join(
+    DOCS[name] for name in ("tutorial", "operations", "policies", "glossary", "commands", "history", "README")
+)
 
 
 def name_of(path: Path) -> str:

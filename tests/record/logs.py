@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from forecache import Cache, _core
 from forecache.record.trace import Op, Trace
 
-in_a_directory = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+in_a_directory = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 keys = st.one_of(st.integers(0, 12), st.sampled_from(["a", "b", "ä", b"a", (1, "a"), (), None, True, 1.0, -1, 2**70]))
 steps = st.lists(
     st.tuples(st.sampled_from(["load", "aside", "set", "get_many", "peek"]), keys), min_size=1, max_size=120

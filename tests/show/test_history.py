@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,7 @@ def test_stats_show_the_trace_and_the_live_cache(log: Path) -> None:
 
 
 def test_a_failure_is_one_line_on_stderr(tmp_path: Path) -> None:
-    result = invoke("stats", tmp_path / "absent")
-    assert (result.exit_code, result.stdout) == (1, "")
+    command = [sys.executable, "-m", "forecache", "history", "stats", str(tmp_path / "absent")]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert "no such file" in result.stderr

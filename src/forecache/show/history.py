@@ -4,71 +4,86 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forecache.record.trace import Trace
 from forecache.show.output import print_json, print_tables
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from forecache.record.clean import CleanReport
 
 __all__ = ["app"]
 
-app = typer.Typer(name="history", help="Logs of live caches: clean them, and see what they hold.", no_args_is_help=True)
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SETTINGS = ("node", "sample", "policy", "capacity", "unit")  # of a live cache, as its log has them
+
+app = typer.Typer(help="Clean the logs of live caches, and look at them.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
 @app.command()
 def clean(
-    paths: Annotated[list[Path], typer.Argument(help="Files of access logs, or directories with such.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Directory for the cleaned history, and nothing else.")
-    ],
+    paths: Annotated[list[Path], typer.Argument(metavar="LOG", help="Files of logs, or directories with such.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to, and nothing else is there.")],
     lateness: Annotated[
-        str, typer.Option(help="How long the delivery of a row may take; older rows are left out.")
+        str, typer.Option(metavar="TIME", help="What the delivery of a row may take; later ones are left out.")
     ] = "1m",
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
-    """Merge the logs of many nodes into one history in order of time, each access once; again and again."""
-    from forecache.record.clean import clean as cleaned
+    """Merge the logs of many nodes into one history in order of time, each access once.
 
-    report = cleaned(paths, output, lateness=lateness)
-    if as_json:
-        print_json(report.to_dict())
-        return
-    unreadable = report.unreadable or {}
-    counts = {name: value for name, value in report.to_dict().items() if isinstance(value, int)}
-    counts |= {"unreadable files": len(unreadable)}
-    print_table(f"cleaned into {output}", [(name.replace("_", " "), f"{value:,}") for name, value in counts.items()])
-    for path, reason in unreadable.items():
-        sys.stderr.write(f"left out: {path}: {reason}\n")
+    It may be run again and again on the same directories. Files that cannot be read are left out and named.
+    """
+    from forecache.record.clean import clean as merge
+
+    report = merge(paths, output, lateness=lateness)
+    for path, reason in (report.unreadable or {}).items():
+        sys.stderr.write(f"left out {path}: {' '.join(reason.split())}\n")
+    show(as_json, report.to_dict(), f"{output}", rows_of(report))
 
 
 @app.command()
 def stats(
-    path: Annotated[Path, typer.Argument(help="Directory of an access log or of a cleaned history, or a file.")],
-    as_json: AsJson = False,
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="Directory of a log or of a cleaned history, or a file.")],
+    *,
+    as_json: Json = False,
 ) -> None:
-    """Show what a log holds, and what the live cache made of it."""
-    trace = Trace.read(path)
-    held = trace.stats()
-    live = trace.metadata.get("live", {})
-    if as_json:
-        print_json({"name": trace.name, "metadata": dict(trace.metadata), **held.to_dict()})
-        return
+    """What a log holds, and what the live cache made of it."""
+    from forecache.record.trace import Trace
+
+    trace = Trace.read(log)
+    held, live = trace.stats(), trace.metadata.get("live", {})
+    about = [(name, str(trace.metadata[name])) for name in SETTINGS if name in trace.metadata]
     ratio = f"{live['hits'] / live['gets']:.2%}" if live.get("gets") else "-"
-    about = [
-        (name, str(trace.metadata[name])) for name in ("node", "sample", "policy", "capacity") if name in trace.metadata
-    ]
-    print_table(trace.name, [*about, *held.rows(), ("hit ratio of the live cache", ratio)])
+    rows = [*about, *held.rows(), ("live hit ratio", ratio)]
+    show(as_json, {"name": trace.name, **held.to_dict(), "metadata": dict(trace.metadata)}, trace.name, rows)
 
 
-def print_table(title: str, rows: list[tuple[str, str]]) -> None:
+def rows_of(report: CleanReport) -> list[tuple[str, str]]:
+    """Label and value of each count."""
+    counts = [(name, value) for name, value in report.to_dict().items() if isinstance(value, int)]
+    counts.insert(1, ("unreadable files", len(report.unreadable or {})))
+    return [(name.replace("_", " "), f"{value:,}") for name, value in counts if name != "sealed_until"]
+
+
+def show(as_json: bool, found: Any, title: str, rows: list[tuple[str, str]]) -> None:
+    """What was found, as JSON or as a table."""
+    if as_json:
+        print_json(found)
+    else:
+        print_tables(table_of(title, rows))
+
+
+def table_of(title: str, rows: list[tuple[str, str]]) -> Table:
     """Labels and values."""
-    from rich.table import Table
+    from forecache.show.tables import new_table
 
-    table = Table(title=title, show_header=False, title_justify="left")
-    table.add_column()
-    table.add_column(justify="right")
+    table = new_table(title, ["", ""])
+    table.show_header = False
+    table.columns[1].justify = "right"
     for row in rows:
         table.add_row(*row)
-    print_tables(table)
+    return table

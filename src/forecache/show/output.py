@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,8 @@ def print_tables(*tables: Table) -> None:
     """Tables on stdout."""
     from rich.console import Console
 
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH_OF_FILES)
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDTH_OF_FILES
     for table in tables:
         console.print(table)
