@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, ItemsView, Iterable, MutableMapping, ValuesView
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, ParamSpec, Self, TypeVar, cast, overload
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from forecache import _core
 from forecache.serve.decorator import CachedFunction, Recipe, decorate
@@ -21,7 +21,7 @@ from forecache.serve.settings import (
 )
 from forecache.serve.signal import DUE, MISSING
 from forecache.serve.stats import Stats
-from forecache.serve.views import Items, Values
+from forecache.serve.views import StoredMapping
 from forecache.serve.weigh import estimate_bytes
 from forecache.units import Duration, parse_duration, parse_ttl
 
@@ -40,7 +40,7 @@ P = ParamSpec("P")
 LARGEST_SEED: Final = 2**64 - 1
 
 
-class Cache(_core.Store[K, V], MutableMapping[K, V]):
+class Cache(_core.Store[K, V], StoredMapping[K, V]):
     """Keys to values within a budget of entries or of bytes; safe from many threads, tasks and after a fork.
 
     >>> cache = Cache(capacity=1000, ttl="5m")
@@ -280,30 +280,6 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         found = self._learning(shard)
         return None if found is None else Learning(**{**found, "calibration": tuple(found["calibration"])})
 
-    def pop(self, key: K, default: Any = MISSING) -> Any:
-        """Removes a key and returns its value, else `default`; of several who ask at once, one gets the value."""
-        value = self.get(key, MISSING)
-        if value is not MISSING and self.delete(key):
-            return value
-        if default is MISSING:
-            raise KeyError(key)
-        return default
-
-    def popitem(self) -> tuple[K, V]:
-        """Removes some entry, and returns its key and value."""
-        for key, value in self._snapshot():
-            if self.delete(key):
-                return key, value
-        raise KeyError("the cache is empty")
-
-    def items(self) -> ItemsView[K, V]:
-        """Keys and values as of now; looking at them counts nothing and changes nothing."""
-        return Items(self)
-
-    def values(self) -> ValuesView[V]:
-        """Values as of now; looking at them counts nothing and changes nothing."""
-        return Values(self)
-
     def close(self) -> None:
         """Waits for background refreshes, and ends the access log; the cache stays usable."""
         self._loader.close()
@@ -322,10 +298,3 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         """Its size and policy."""
         policy = self._parameters["policy"]
         return f"<{type(self).__name__} {policy}: {len(self)} entries, {self.weight} of {self.capacity}>"
-
-    def __reduce__(self) -> NoReturn:
-        """Refuses to be pickled or copied."""
-        raise TypeError(
-            f"a {type(self).__name__} cannot be pickled or copied, since threads may be waiting in it; "
-            "make one where it is needed, and pass it dict(cache.items())"
-        )
