@@ -19,7 +19,7 @@ pub fn octaves_to_capacities(octaves: f32) -> f32 {
     (octaves.exp2() - SOON).max(0.0)
 }
 
-/// The prior that is part of the package: see `examples/prior`.
+/// The prior that is part of the package: see docs/decisions/0010-learned-policy.md.
 static SHIPPED: &[u8] = include_bytes!("prior.forest");
 
 /// First bytes of a stored forest; the number is that of the format and of the features.
