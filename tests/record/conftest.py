@@ -1,8 +1,7 @@
-"""What the tests of records share: traces drawn at random, and where real traces are."""
+"""What the tests of records share: traces drawn at random."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -11,7 +10,6 @@ import pytest
 from forecache.record.trace import Op, Trace
 from tests.record.logs import Directories
 
-REPOSITORY = Path(__file__).parents[2]
 UINT32 = 2**32 - 1
 INT64 = 2**63 - 1
 UINT64 = 2**64 - 1
@@ -39,15 +37,6 @@ def traces(draw: st.DrawFn) -> Trace:
 
 
 st.register_type_strategy(Trace, traces())
-
-
-@pytest.fixture(scope="session")
-def real_traces() -> Path:
-    """Directory of real traces, with the README that tabulates them."""
-    directory = Path(os.environ.get("FORECACHE_TRACES") or REPOSITORY.parent / "shared" / "traces")
-    if not (directory / "README.md").is_file():
-        pytest.skip(f"no real traces in {directory}; set FORECACHE_TRACES to their directory")
-    return directory
 
 
 @pytest.fixture

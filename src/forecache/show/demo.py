@@ -66,11 +66,12 @@ def serve_all(demo: Demo, folder: Path, teller: Teller) -> list[Run]:
     pristine = folder / "pristine.sqlite"
     Database.create(pristine, demo.trace.unique)
     megabytes = pristine.stat().st_size / 1e6
-    teller.step("database", 1, 1, f"{demo.trace.unique:,} products, {megabytes:,.0f} MB for each policy")
+    teller.step("database", 1, 1, f"{demo.trace.unique:,} products, {megabytes:,.1f} MB for each policy")
     requests, oracle = demo.requests(), next_lookups(demo.trace.key, ~demo.read).data
     with ExitStack() as stack:
         courses = [Course(demo, policy, pristine, oracle, stack) for policy in (None, *demo.policies)]
         gc.collect()
+        teller.step("requests", 0, len(requests))
         for start, stop in windows(len(requests)):
             for course in courses:
                 course.serve(requests, start, stop)

@@ -17,11 +17,12 @@ WIDTH_OF_FILES: Final = 120  # columns, where there is no terminal to ask
 
 def print_json(value: Any) -> None:
     """JSON on stdout; the items of an array one a line."""
-    if isinstance(value, list):
-        lines = ",\n".join(f"  {json.dumps(item)}" for item in value)
-        sys.stdout.write(f"[\n{lines}\n]\n" if value else "[]\n")
-    else:
+    if not isinstance(value, list) or not value:
         sys.stdout.write(f"{json.dumps(value, indent=2)}\n")
+        return
+    for number, item in enumerate(value):
+        sys.stdout.write(f"{',' if number else '['}\n  {json.dumps(item)}")
+    sys.stdout.write("\n]\n")
 
 
 def print_tables(*tables: Table) -> None:

@@ -10,7 +10,7 @@ from forecache.extras import extra
 
 with extra("cli"):
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 __all__ = ["Bars", "Lines", "Silence", "teller"]
 
@@ -41,13 +41,14 @@ class Bars(Silence):
     def __init__(self) -> None:
         """Draws nothing yet."""
         name, note = "{task.description:<12}", "{task.fields[note]}"
-        columns = TextColumn(name), BarColumn(bar_width=40), TextColumn(note), TimeElapsedColumn()
+        columns = TextColumn(name), BarColumn(bar_width=40), TextColumn(note)
         self._progress = Progress(*columns, console=Console(stderr=True))
+        self._began = time.perf_counter()
         self._tasks: dict[str, TaskID] = {}
 
     def step(self, name: str, done: int, total: int, note: str = "") -> None:
         """Moves the bar of a step."""
-        self._move(name, done, total, note)
+        self._move(name, done, total, f"{note}, {time.perf_counter() - self._began:.0f} s")
 
     def standing(self, policy: str, hit_ratio: float, queries: int) -> None:
         """Sets the bar of a policy to its hit ratio."""

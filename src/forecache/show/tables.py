@@ -8,7 +8,7 @@ from typing import Final
 from forecache import _core
 from forecache.extras import extra
 from forecache.record.trace import Op, Trace
-from forecache.serve.cache import DEFAULT_POLICY
+from forecache.serve.settings import DEFAULT_POLICY
 from forecache.show.findings import NO_CACHE, Outcome, Run
 from forecache.study.simulate import BASELINE, BOUND, Row, gap_closed
 from forecache.units import format_size
@@ -21,7 +21,10 @@ __all__ = ["demo_table", "head_table", "simulation_table", "stats_table"]
 
 MILLION: Final = 1e6
 MICRO: Final = 1e6  # microseconds in a second
-FORESIGHT: Final = f"{BOUND} knows the future: it is the most that any policy could reach."
+FORESIGHT: Final = (
+    f"{BOUND} knows the future: it is the most that policies could reach. It runs in a bare store,\n"
+    "so its misses lack what a cache does to load each key once however many ask."
+)
 HEURISTIC: Final = f"With sizes, {BOUND} is a heuristic, not a bound: a policy that prefers small entries may hit more."
 DEFAULT: Final = "* is the default policy of a cache."
 TIMES: Final = "Times are of reads: from the request to its answer."
@@ -77,9 +80,10 @@ def capacity_name(row: Row) -> str:
 def demo_table(outcome: Outcome) -> Table:
     """A line for each run, from the fewest hits to the most; the default policy of a cache stands out."""
     demo = outcome.demo
-    writes = len(demo.trace) - outcome.runs[0].reads
+    count = len(demo.trace) - outcome.runs[0].reads
+    writes = f", {count:,} of them writes" if count else ""
     table = new_table(
-        f"{demo.trace.name}: {len(demo.trace):,} requests for {demo.trace.unique:,} keys, {writes:,} of them writes; "
+        f"{demo.trace.name}: {len(demo.trace):,} requests for {demo.trace.unique:,} keys{writes}; "
         f"room for {demo.capacity:,} ({demo.capacity_spec})",
         ["policy"],
     )

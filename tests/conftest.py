@@ -1,0 +1,19 @@
+"""What all tests share: where real traces are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_traces() -> Path:
+    """Directory of real traces, with the README that tabulates them."""
+    directory = Path(os.environ.get("FORECACHE_TRACES") or REPOSITORY.parent / "shared" / "traces")
+    if not (directory / "README.md").is_file():
+        pytest.skip(f"no real traces in {directory}; set FORECACHE_TRACES to their directory")
+    return directory
