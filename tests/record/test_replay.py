@@ -17,6 +17,9 @@ from forecache.record.log import AccessLog
 from forecache.record.trace import Op, Trace
 from tests.record.logs import Directories, in_a_directory, replay, rows_in, run, steps
 
+# Fits its models in a thread of its own, so that the moment they begin to decide depends on time.
+LEARNING = {"learned"}
+
 
 @pytest.mark.parametrize("policy", POLICIES)
 @in_a_directory
@@ -38,8 +41,7 @@ def test_the_replay_of_a_complete_log_hits_exactly_where_the_live_cache_did(
     assert (log.stats().dropped, log.stats().unrecordable, log.stats().lost) == (0, 0, 0)
 
 
-# A live cache that learns installs a fit when its thread has ended, a replay at a fixed access: docs/history.md.
-@pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy != "learned"])
+@pytest.mark.parametrize("policy", sorted({*POLICIES} - LEARNING))
 def test_a_long_log_of_many_files_replays_exactly(tmp_path: Path, policy: str) -> None:
     log = AccessLog(tmp_path / "log", buffer=1000, rotate="8KiB", flush_interval="50ms")
     cache = Cache[int, int](capacity=200, policy=policy, seed=7, record=log)

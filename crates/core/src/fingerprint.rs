@@ -2,8 +2,6 @@
 //! lacks the secret.
 //! Aumasson & Bernstein, "SipHash: a fast short-input PRF", INDOCRYPT 2012; here SipHash-1-3.
 
-use std::hash::Hasher;
-
 use siphasher::sip::SipHasher13;
 
 /// What a key is made of; keys of two kinds are never the same.
@@ -26,6 +24,9 @@ pub enum Kind {
 }
 
 const KINDS: usize = 7;
+
+/// Tuples of so many parts need no memory of their own.
+const SHORT: usize = 8;
 
 /// Makes fingerprints under one secret.
 ///
@@ -58,11 +59,15 @@ impl Fingerprints {
     }
 
     /// The fingerprint of several keys in order, given theirs; none if one of them has none.
-    pub fn tuple(&self, parts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
-        let mut hasher = self.0[Kind::Tuple as usize];
-        for part in parts {
-            hasher.write(&part?.to_le_bytes());
+    pub fn tuple(&self, parts: impl ExactSizeIterator<Item = Option<u64>>) -> Option<u64> {
+        let (count, mut short) = (parts.len(), [0; 8 * SHORT]);
+        if count > SHORT {
+            let all: Vec<u64> = parts.collect::<Option<_>>()?;
+            return Some(self.of(Kind::Tuple, &all.iter().flat_map(|part| part.to_le_bytes()).collect::<Vec<u8>>()));
         }
-        Some(hasher.finish())
+        for (bytes, part) in short.chunks_exact_mut(8).zip(parts) {
+            bytes.copy_from_slice(&part?.to_le_bytes());
+        }
+        Some(self.of(Kind::Tuple, &short[..8 * count]))
     }
 }

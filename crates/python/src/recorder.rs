@@ -48,6 +48,7 @@ pub struct Note<'a> {
 impl Note<'_> {
     /// Records it; true when the recorder has to be woken, once no lock is held.
     #[must_use]
+    #[inline]
     pub fn record(&self, op: Op, weight: u64, hit: bool) -> bool {
         self.recorder.lock().record(op, self.key, self.time, weight, hit)
     }
@@ -152,14 +153,18 @@ impl Recorder {
     }
 
     /// Where a key is found, and how to record an access to it if it is to be recorded.
+    #[inline(always)] // the path of every hit that is recorded
     pub fn address(&self, key: &Bound<'_, PyAny>) -> PyResult<Address<'_>> {
-        let Some(print) = self.print(key, DEEPEST_TUPLE) else {
-            let id = id_of(key)?;
-            self.unrecordable.fetch_add(1, Ordering::Relaxed);
-            return Ok(Address { id, is_native: false, note: None });
-        };
+        let Some(print) = self.print(key, DEEPEST_TUPLE) else { return self.unrecordable_address(key) };
         let note = if keeps(print, self.threshold) { self.note(key.py(), print)? } else { None };
         Ok(Address { id: mix(print), is_native: true, note })
+    }
+
+    #[cold]
+    fn unrecordable_address(&self, key: &Bound<'_, PyAny>) -> PyResult<Address<'_>> {
+        let id = id_of(key)?;
+        self.unrecordable.fetch_add(1, Ordering::Relaxed);
+        Ok(Address { id, is_native: false, note: None })
     }
 
     /// Records what was removed at one stroke: each key, be it loaded yet or not, or that it was all of them.
@@ -185,28 +190,36 @@ impl Recorder {
         }
     }
 
+    #[inline]
     fn note(&self, py: Python<'_>, key: u64) -> PyResult<Option<Note<'_>>> {
         if !self.is_open.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let time = match &self.clock {
             None => milliseconds(),
-            Some(clock) => (clock.call0(py)?.extract::<f64>(py)? * 1e3) as i64,
+            Some(clock) => ask(clock, py)?,
         };
         Ok(Some(Note { recorder: self, key, time }))
     }
 
+    /// The fingerprint of a key; none if it cannot be recorded.
+    #[inline] // of the kinds that most keys are
     fn print(&self, key: &Bound<'_, PyAny>, depth: usize) -> Option<u64> {
-        let prints = &self.fingerprints;
         if let Ok(text) = key.cast_exact::<PyString>() {
-            return Some(prints.of(Kind::Text, text.to_str().ok()?.as_bytes()));
+            return Some(self.fingerprints.of(Kind::Text, text.to_str().ok()?.as_bytes()));
         }
         if let Ok(number) = key.cast_exact::<PyInt>() {
             return self.print_integer(number);
         }
+        self.print_other(key, depth)
+    }
+
+    #[inline(never)]
+    fn print_other(&self, key: &Bound<'_, PyAny>, depth: usize) -> Option<u64> {
+        let prints = &self.fingerprints;
         if let Ok(parts) = key.cast_exact::<PyTuple>() {
             let deeper = depth.checked_sub(1)?;
-            return prints.tuple(parts.iter().map(|part| self.print(&part, deeper)));
+            return prints.tuple(parts.iter_borrowed().map(|part| self.print(&part, deeper)));
         }
         if let Ok(bytes) = key.cast_exact::<PyBytes>() {
             return Some(prints.of(Kind::Bytes, bytes.as_bytes()));
@@ -220,6 +233,7 @@ impl Recorder {
         key.is_none().then(|| prints.of(Kind::Nothing, &[]))
     }
 
+    #[inline(never)]
     fn print_integer(&self, number: &Bound<'_, PyInt>) -> Option<u64> {
         if let Ok(number) = number.extract::<i64>() {
             return Some(self.fingerprints.of(Kind::Integer, &number.to_le_bytes()));
@@ -231,6 +245,12 @@ impl Recorder {
     fn lock(&self) -> MutexGuard<'_, recorder::Recorder> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Milliseconds since the epoch, of a clock written in Python.
+#[cold]
+fn ask(clock: &Object, py: Python<'_>) -> PyResult<i64> {
+    Ok((clock.call0(py)?.extract::<f64>(py)? * 1e3) as i64)
 }
 
 /// Milliseconds since the epoch, as of the kernel's last tick: a few milliseconds late, for a tenth of the time that

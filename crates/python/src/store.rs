@@ -450,7 +450,7 @@ impl Store {
     }
 
     /// The same, for an access that is to be recorded; `act` also tells whether the recorder has to be woken.
-    #[inline]
+    #[inline(always)] // the path of every hit that is recorded
     fn on_noted_shard<R>(
         &self,
         key: &Bound<'_, PyAny>,
