@@ -2,14 +2,22 @@
 //! that replays traces through the same code. No Python, no I/O, no clock, no unseeded chance.
 
 pub mod access;
+pub mod boost;
 pub mod chance;
+mod chooser;
 mod climber;
+pub mod echo;
 pub mod error;
+pub mod features;
 pub mod flights;
 mod ghost;
+mod guard;
 mod heap;
+mod history;
+pub mod line;
 mod list;
 pub mod policy;
+pub mod predictor;
 pub mod removed;
 mod segments;
 pub mod shards;
@@ -20,4 +28,6 @@ pub mod stats;
 pub mod store;
 mod table;
 mod tags;
+pub mod traffic;
+pub mod trainer;
 mod weights;

@@ -1,17 +1,23 @@
 //! Which entry leaves when another needs its room: the contract, and the only table of names.
 
 use crate::access::{Access, Slot};
+use crate::chooser::Objective;
 use crate::error::Error;
+use crate::predictor::Model;
 
 mod arc;
 mod fifo;
 mod lfu;
 mod lirs;
+mod learned;
 mod lru;
 mod min;
 mod s3fifo;
 mod sieve;
 mod tinylfu;
+
+use learned::Learned;
+pub use learned::Learner;
 
 /// Decides who leaves. Sees slots and accesses: never values, clocks or statistics.
 ///
@@ -32,6 +38,11 @@ pub trait Policy: Send {
 
     /// `slot` was emptied for a reason that is not the policy's: expired, deleted, replaced.
     fn remove(&mut self, slot: Slot);
+
+    /// The same policy as one that learns, if it is.
+    fn learner(&mut self) -> Option<&mut dyn Learner> {
+        None
+    }
 }
 
 /// What a policy may know when it is built.
@@ -73,6 +84,8 @@ pub const POLICIES: &[Known] = &[
     online("arc", |setting| Box::new(arc::Arc::new(setting))),
     online("lirs", |setting| Box::new(lirs::Lirs::new(setting))),
     online("tinylfu", |setting| Box::new(tinylfu::TinyLfu::new(setting))),
+    online("learned", |setting| Box::new(Learned::new(setting, Objective::Objects, Model::shipped()))),
+    online("learned_bytes", |setting| Box::new(Learned::new(setting, Objective::Bytes, Model::shipped()))),
     offline("min", |_| Box::new(min::Min::default())),
 ];
 

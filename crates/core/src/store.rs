@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::access::{Access, NEVER, Nanos, Slot, Tick};
 use crate::chance::Chance;
 use crate::error::Error;
-use crate::policy::{self, Policy, Setting};
+use crate::policy::{self, Learner, Policy, Setting};
 use crate::removed::{Removals, Removed};
 use crate::staleness::{Freshness, Lifetime, Lifetimes, judge};
 use crate::stats::{Cause, Stats};
@@ -121,6 +121,11 @@ impl<K, V> Store<K, V> {
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// The policy as one that learns, if it does.
+    pub fn learner(&mut self) -> Option<&mut dyn Learner> {
+        self.policy.learner()
     }
 
     /// The store's seeded source of chance.

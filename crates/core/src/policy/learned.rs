@@ -1,0 +1,212 @@
+//! Learned: evicts the candidate predicted to be needed last, by trees that learn while the cache serves; where a
+//! classical policy does better, follows that one for as long as it does.
+//! After Song et al., "Learning relaxed Belady for content distribution network caching", NSDI 2020, and
+//! Zhou et al., "3L-Cache: low overhead and precise learning-based eviction policy for caches", FAST 2025.
+
+use std::sync::Arc;
+
+use super::{Policy, Setting};
+use crate::access::{Access, Slot};
+use crate::chance::Chance;
+use crate::chooser::{Candidates, Chooser, Objective};
+use crate::features::{BATCH, row};
+use crate::guard::{Guard, told};
+use crate::history::History;
+use crate::line::{Line, print};
+use crate::predictor::Model;
+use crate::trainer::{Batch, Trainer, fit};
+
+/// Share of samples after which a ghost is sampled too: what returns after eviction must have been seen as such.
+const GHOST_SAMPLES: f64 = 0.1;
+/// Entries that a cache is first taken to hold, if its capacity allows; doubled until it is full.
+const FIRST_SIZE: usize = 1024;
+/// How far, as a share, the number of residents may be from what it was, before all is rescaled.
+const TOLERANCE: usize = 4;
+
+/// A policy that learns, for whoever wants to train it on another thread.
+pub trait Learner {
+    /// From now on the caller trains; until it does, the policy keeps the model it has.
+    fn train_elsewhere(&mut self);
+
+    /// A copy of what there is to learn from, when it is time. Give it to [`fit`], and the result to `install`.
+    fn take_training_batch(&mut self) -> Option<Batch>;
+
+    /// Predicts with `model` from now on.
+    fn install(&mut self, model: Model);
+}
+
+pub struct Learned {
+    setting: Setting,
+    objective: Objective,
+    history: History,
+    trainer: Trainer,
+    trains_inline: bool,
+    model: Arc<Model>,
+    chooser: Chooser,
+    chance: Chance,
+    /// From the first eviction on.
+    guard: Option<Guard>,
+    expert: Option<Box<dyn Policy>>,
+    /// While an expert decides, every other eviction takes no sample.
+    rests: bool,
+}
+
+impl Learned {
+    pub fn new(setting: &Setting, objective: Objective, model: Model) -> Self {
+        Self {
+            setting: *setting,
+            objective,
+            history: History::new(FIRST_SIZE.min(setting.capacity as usize)),
+            trainer: Trainer::new(setting.seed),
+            trains_inline: true,
+            model: Arc::new(model),
+            chooser: Chooser::new(objective),
+            chance: Chance::new(setting.seed),
+            guard: None,
+            expert: None,
+            rests: false,
+        }
+    }
+
+    /// Shows the access to the guard, and follows its advice; only misses cause work.
+    fn observe(&mut self, print: u32, weight: u64, slot: Option<Slot>) {
+        let Some(guard) = &mut self.guard else { return };
+        guard.note(print, weight, slot);
+        if slot.is_none() {
+            let before = guard.leader();
+            guard.judge(&self.history, &self.model);
+            if guard.leader() != before {
+                self.expert = guard.leader().map(|leader| Guard::hire(leader, &self.setting, &self.history));
+            }
+        }
+    }
+
+    /// Adapts to the number of residents when the cache is full.
+    fn settle(&mut self) {
+        let (now, before) = (self.history.residents.len(), self.history.scale.entries as usize);
+        if self.guard.is_none() || now.abs_diff(before) > before / TOLERANCE {
+            self.history.resize(now);
+            self.guard = Some(Guard::new(&self.setting, self.objective, &self.history));
+            self.expert = None;
+        }
+    }
+
+    /// The predictor's choice, from which a sample is taken.
+    fn choose(&mut self) -> Option<Slot> {
+        let History { residents, incoming, .. } = &self.history;
+        let (victim, candidates) =
+            self.chooser.choose(residents, incoming, &self.history, &self.model, &mut self.chance);
+        let share = self.trainer.share(self.history.scale.entries, self.history.traffic.miss_ratio());
+        if self.chance.draw() < share {
+            self.sample(&candidates);
+        }
+        victim
+    }
+
+    fn sample(&mut self, candidates: &Candidates) {
+        let now = self.history.now;
+        let at = self.chance.below(BATCH);
+        let line = match candidates.slots.get(at) {
+            Some(&slot) => self.history.residents.at_mut(slot),
+            None => &mut self.history.incoming,
+        };
+        self.trainer.sample(line, row(&candidates.columns, at), now);
+        if self.chance.draw() < GHOST_SAMPLES {
+            if let Some(mut ghost) = self.history.draw_ghost(&mut self.chance) {
+                let row = self.history.view().row(&ghost);
+                self.trainer.sample(&mut ghost, row, now);
+                self.history.set_ghost(ghost);
+            }
+        }
+        if self.trains_inline {
+            if let Some(batch) = self.take_training_batch() {
+                self.install(fit(&batch));
+            }
+        }
+    }
+}
+
+impl Learner for Learned {
+    fn train_elsewhere(&mut self) {
+        self.trains_inline = false;
+    }
+
+    fn take_training_batch(&mut self) -> Option<Batch> {
+        self.trainer.take_batch(self.history.now, self.history.scale.entries, &self.model)
+    }
+
+    fn install(&mut self, model: Model) {
+        self.model = Arc::new(model);
+    }
+}
+
+impl Policy for Learned {
+    fn miss(&mut self, access: &Access) {
+        let line = self.history.miss(access.id, access.weight);
+        let Line { print, sample, .. } = *line;
+        if sample != 0 {
+            self.trainer.close(&mut self.history.incoming, self.history.now);
+        }
+        self.observe(print, access.weight, None);
+        if let Some(expert) = &mut self.expert {
+            expert.miss(&told(print, access.weight));
+        }
+    }
+
+    fn insert(&mut self, slot: Slot, access: &Access) {
+        self.history.insert(slot);
+        self.chooser.insert(slot);
+        if let Some(expert) = &mut self.expert {
+            expert.insert(slot, &told(self.history.incoming.print, access.weight));
+        } else if self.guard.is_none() && self.history.residents.len() > self.history.scale.entries as usize {
+            self.history.resize(2 * self.history.residents.len());
+        }
+    }
+
+    fn hit(&mut self, slot: Slot, access: &Access) {
+        let now = self.history.now.wrapping_add(1);
+        let line = self.history.hit(slot);
+        let print = line.print;
+        if line.sample != 0 {
+            self.trainer.close(line, now);
+        }
+        if let Some(expert) = &mut self.expert {
+            expert.hit(slot, &told(print, access.weight));
+        }
+        self.observe(print, access.weight, Some(slot));
+    }
+
+    fn evict(&mut self, incoming: &Access) -> Option<Slot> {
+        self.settle();
+        let victim = match &mut self.expert {
+            None => self.chooser.spare(&self.history.residents).or_else(|| self.choose()),
+            Some(expert) => {
+                let victim = expert.evict(&told(self.history.incoming.print, incoming.weight));
+                self.rests = !self.rests;
+                if !self.rests {
+                    self.choose();
+                }
+                victim
+            }
+        };
+        if victim.is_none() && self.history.incoming.print == print(incoming.id) {
+            self.history.reject();
+            return None;
+        }
+        // A resident that has grown is not incoming, so the policy has no opinion of it: another one leaves.
+        let victim = victim.unwrap_or_else(|| self.history.residents.draw(&mut self.chance));
+        self.history.evict(victim);
+        Some(victim)
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        self.history.evict(slot);
+        if let Some(expert) = &mut self.expert {
+            expert.remove(slot);
+        }
+    }
+
+    fn learner(&mut self) -> Option<&mut dyn Learner> {
+        Some(self)
+    }
+}
