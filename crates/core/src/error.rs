@@ -18,6 +18,8 @@ pub enum Error {
         /// Capacity to divide among them.
         capacity: u64,
     },
+    /// This policy predicts nothing, so that it can use no model.
+    LearnsNothing(String),
     /// A policy that needs the future was given none.
     OracleMissing,
 }
@@ -34,6 +36,9 @@ impl fmt::Display for Error {
                 f,
                 "{shards} shards cannot divide a capacity of {capacity}; expected between 1 shard and {capacity}"
             ),
+            Self::LearnsNothing(name) => {
+                write!(f, "policy '{name}' uses no model; expected 'learned' or 'learned_bytes'")
+            }
             Self::OracleMissing => write!(
                 f,
                 "policy 'min' needs the next access of every access and works offline only; \

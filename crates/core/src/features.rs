@@ -18,6 +18,43 @@ pub type Row = [u8; FEATURES];
 /// The rows of a batch, turned: `columns[feature][candidate]`.
 pub type Columns = [[u8; BATCH]; FEATURES];
 
+/// What the numbers in a row are, in their order; a model says by these what it reads.
+pub const NAMES: [&str; FEATURES] = [
+    "age",
+    "gap",
+    "second_gap",
+    "third_gap",
+    "accesses",
+    "short_count",
+    "medium_count",
+    "long_count",
+    "age_to_gap",
+    "novelty",
+    "due_by_1",
+    "due_by_8",
+    "due_by_quarter",
+    "usage",
+    "since_first",
+    "mean_gap",
+    "followed",
+    "next_gap",
+    "misses",
+    "returns",
+    "size",
+    "weight",
+    "usual_gap",
+    "unused",
+    "gap_to_gap",
+    "short_to_long_count",
+    "age_to_usual_age",
+];
+
+/// To be raised when a feature keeps its name but not its meaning.
+pub const FEATURES_VERSION: u32 = 1;
+
+/// Values from here on are no numbers, but tell why there is none.
+pub const CODES: u8 = 251;
+
 /// The value of a feature that does not apply.
 const MISSING: u8 = 255;
 /// The value of a time that has not come, or of a neighbour that was not accessed since.

@@ -113,8 +113,7 @@ impl Residents {
     /// All residents, by their last access.
     pub fn by_age(&self, now: Time, wanted: impl Fn(&Line) -> bool) -> Vec<Slot> {
         let wanted = |(_, line): &(usize, &Line)| !line.is_vacant() && wanted(line);
-        let mut slots: Vec<Slot> =
-            self.lines.iter().enumerate().filter(wanted).map(|(slot, _)| slot as Slot).collect();
+        let mut slots: Vec<Slot> = self.lines.iter().enumerate().filter(wanted).map(|(slot, _)| slot as Slot).collect();
         slots.sort_by_key(|&slot| std::cmp::Reverse(now.wrapping_sub(self.at(slot).last)));
         slots
     }

@@ -47,17 +47,8 @@ pub struct Line {
 
 impl Line {
     /// The line of no key.
-    pub const VACANT: Self = Self {
-        print: 0,
-        last: 0,
-        first: 0,
-        sample: 0,
-        gaps: [0; 3],
-        counts: [0; 3],
-        accesses: 0,
-        state: 0,
-        weight: 0,
-    };
+    pub const VACANT: Self =
+        Self { print: 0, last: 0, first: 0, sample: 0, gaps: [0; 3], counts: [0; 3], accesses: 0, state: 0, weight: 0 };
 
     /// The line of a key first accessed at `now`.
     #[must_use]

@@ -7,9 +7,9 @@ use crate::predictor::Model;
 
 mod arc;
 mod fifo;
+mod learned;
 mod lfu;
 mod lirs;
-mod learned;
 mod lru;
 mod min;
 mod s3fifo;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use crate::access::{NEVER, Tick, mix};
 use crate::error::Error;
-use crate::policy::Setting;
+use crate::policy::{Learner, Setting};
+use crate::predictor::Model;
+use crate::prior::Prior;
 use crate::removed::Removals;
 use crate::staleness::Lifetime;
 use crate::store::{Accept, Arrival, Store};
@@ -96,7 +98,7 @@ impl Accesses {
         &self.next
     }
 
-    fn size(&self, at: usize) -> u64 {
+    pub(crate) fn size(&self, at: usize) -> u64 {
         self.sizes.as_ref().map_or(1, |sizes| sizes[at])
     }
 }
@@ -126,6 +128,7 @@ pub struct Counts {
 /// One policy at one capacity over one trace; it can be run in steps.
 pub struct Simulation {
     store: Store<(), ()>,
+    name: String,
     accesses: Arc<Accesses>,
     weights: Weights,
     counts: Counts,
@@ -139,7 +142,23 @@ impl Simulation {
     /// Unknown policy, or a capacity of 0.
     pub fn new(accesses: Arc<Accesses>, name: &str, setting: &Setting, weights: Weights) -> Result<Self, Error> {
         let store = Store::build(name, setting, Some(Arc::clone(&accesses.next)))?;
-        Ok(Self { store, accesses, weights, counts: Counts::default(), removed: Removals::default() })
+        let name = name.to_owned();
+        Ok(Self { store, name, accesses, weights, counts: Counts::default(), removed: Removals::default() })
+    }
+
+    /// Starts from `prior` in place of the shipped one.
+    ///
+    /// # Errors
+    /// The policy predicts nothing.
+    pub fn install(&mut self, prior: Prior) -> Result<(), Error> {
+        let learner = self.store.learner().ok_or_else(|| Error::LearnsNothing(self.name.clone()))?;
+        learner.install(Model::new(prior));
+        Ok(())
+    }
+
+    /// The policy as one that learns, if it does.
+    pub fn learner(&mut self) -> Option<&mut dyn Learner> {
+        self.store.learner()
     }
 
     /// Replays the next `steps` accesses, or those that are left, and returns the counts so far.

@@ -9,10 +9,11 @@ use super::{Policy, Setting};
 use crate::access::{Access, Slot};
 use crate::chance::Chance;
 use crate::chooser::{Candidates, Chooser, Objective};
-use crate::features::{BATCH, row};
+use crate::diary::{Diary, Noted};
+use crate::features::{BATCH, Row, row};
 use crate::guard::{Guard, told};
 use crate::history::History;
-use crate::line::{Line, print};
+use crate::line::{Line, Time, print};
 use crate::predictor::Model;
 use crate::trainer::{Batch, Trainer, fit};
 
@@ -33,6 +34,12 @@ pub trait Learner {
 
     /// Predicts with `model` from now on.
     fn install(&mut self, model: Model);
+
+    /// From now on samples are kept for somebody else too, at most so many.
+    fn keep_diary(&mut self, most: usize);
+
+    /// The samples kept, in order; no more are kept.
+    fn take_diary(&mut self) -> Vec<Noted>;
 }
 
 pub struct Learned {
@@ -49,6 +56,7 @@ pub struct Learned {
     expert: Option<Box<dyn Policy>>,
     /// While an expert decides, every other eviction takes no sample.
     rests: bool,
+    diary: Option<Diary>,
 }
 
 impl Learned {
@@ -65,6 +73,7 @@ impl Learned {
             guard: None,
             expert: None,
             rests: false,
+            diary: None,
         }
     }
 
@@ -103,6 +112,12 @@ impl Learned {
         victim
     }
 
+    fn note(&mut self, row: Row, last: Time) {
+        if let Some(diary) = &mut self.diary {
+            diary.note(Noted { row, now: self.history.now, last, entries: self.history.scale.entries });
+        }
+    }
+
     fn sample(&mut self, candidates: &Candidates) {
         let now = self.history.now;
         let at = self.chance.below(BATCH);
@@ -110,12 +125,16 @@ impl Learned {
             Some(&slot) => self.history.residents.at_mut(slot),
             None => &mut self.history.incoming,
         };
-        self.trainer.sample(line, row(&candidates.columns, at), now);
+        let last = line.last;
+        let row = row(&candidates.columns, at);
+        self.trainer.sample(line, row, now);
+        self.note(row, last);
         if self.chance.draw() < GHOST_SAMPLES {
             if let Some(mut ghost) = self.history.draw_ghost(&mut self.chance) {
                 let row = self.history.view().row(&ghost);
                 self.trainer.sample(&mut ghost, row, now);
                 self.history.set_ghost(ghost);
+                self.note(row, ghost.last);
             }
         }
         if self.trains_inline {
@@ -127,6 +146,14 @@ impl Learned {
 }
 
 impl Learner for Learned {
+    fn keep_diary(&mut self, most: usize) {
+        self.diary = Some(Diary::new(most, self.setting.seed));
+    }
+
+    fn take_diary(&mut self) -> Vec<Noted> {
+        self.diary.take().map(Diary::into_noted).unwrap_or_default()
+    }
+
     fn train_elsewhere(&mut self) {
         self.trains_inline = false;
     }
