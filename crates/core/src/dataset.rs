@@ -38,12 +38,11 @@ pub fn examples(
 ) -> Result<Vec<Example>, Error> {
     let mut simulation = Simulation::new(Arc::clone(accesses), name, setting, weights)?;
     if let Some(prior) = prior {
-        simulation.install(prior)?;
+        simulation.student()?.begin_with(prior);
     }
-    let learner = simulation.learner().ok_or_else(|| Error::LearnsNothing(name.to_owned()))?;
-    learner.keep_diary(most);
+    simulation.student()?.keep_diary(most);
     let hits = simulation.hits(accesses.len());
-    let noted = simulation.learner().map(|learner| learner.take_diary()).unwrap_or_default();
+    let noted = simulation.student()?.take_diary();
     // The policy counts the accesses it is told of: all but those of keys that are too heavy to be stored.
     let told = |at: &usize| hits[*at] || weights == Weights::Unit || accesses.size(*at) <= setting.capacity;
     let positions: Vec<usize> = (0..accesses.len()).filter(told).collect();
@@ -100,6 +99,6 @@ mod tests {
     fn policies_that_do_not_learn_have_no_examples() {
         let setting = Setting { capacity: 10, seed: 0 };
         let failed = examples(&accesses(100), "lru", &setting, Weights::Unit, None, 10);
-        assert_eq!(failed, Err(Error::LearnsNothing("lru".to_owned())));
+        assert_eq!(failed, Err(Error::PredictsNothing));
     }
 }

@@ -4,6 +4,19 @@
 use crate::chance::Chance;
 use crate::features::Row;
 use crate::line::Time;
+use crate::prior::Prior;
+
+/// A policy that predicts, for whoever brings it a prior, or learns from what it saw.
+pub trait Student {
+    /// Predicts with `prior` in place of the shipped one; to be called before the first access.
+    fn begin_with(&mut self, prior: Prior);
+
+    /// From now on samples are kept, at most so many.
+    fn keep_diary(&mut self, most: usize);
+
+    /// The samples kept, in order of time; no more are kept.
+    fn take_diary(&mut self) -> Vec<Noted>;
+}
 
 /// One candidate, as it was when it was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

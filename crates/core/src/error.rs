@@ -18,8 +18,8 @@ pub enum Error {
         /// Capacity to divide among them.
         capacity: u64,
     },
-    /// This policy predicts nothing, so that it can use no model.
-    LearnsNothing(String),
+    /// The policy predicts nothing, so that it can use no model.
+    PredictsNothing,
     /// A policy that needs the future was given none.
     OracleMissing,
 }
@@ -36,9 +36,7 @@ impl fmt::Display for Error {
                 f,
                 "{shards} shards cannot divide a capacity of {capacity}; expected between 1 shard and {capacity}"
             ),
-            Self::LearnsNothing(name) => {
-                write!(f, "policy '{name}' uses no model; expected 'learned' or 'learned_bytes'")
-            }
+            Self::PredictsNothing => write!(f, "the policy predicts nothing, so that it uses no model; expected 'learned'"),
             Self::OracleMissing => write!(
                 f,
                 "policy 'min' needs the next access of every access and works offline only; \

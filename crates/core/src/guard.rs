@@ -83,9 +83,9 @@ pub fn told(print: u32, weight: u64) -> Access {
 }
 
 impl Guard {
-    /// Shadows of a cache that has just become full, with its residents.
+    /// Shadows of a cache of the history's scale, holding its residents.
     pub fn new(setting: &Setting, objective: Objective, history: &History) -> Self {
-        let entries = history.residents.len().max(1) as f64;
+        let entries = f64::from(history.scale.entries);
         let share = SHARE.min(SHADOW.0 / entries).max(SHADOW.1 / entries).min(1.0);
         let capacity = ((setting.capacity as f64 * share).round() as u64).max(1);
         let shadow = Setting { capacity, seed: setting.seed };
@@ -142,6 +142,9 @@ impl Guard {
         let mut waiting = std::mem::take(&mut self.waiting);
         for Noted { access, slot } in waiting.drain(..) {
             let line = slot.map_or(&history.incoming, |slot| history.residents.at(slot));
+            if line.is_vacant() || told(line.print, access.weight) != access {
+                continue; // it has left since
+            }
             let learned = self.mirror.hits(&access, line, history, model);
             let worth = match self.objective {
                 Objective::Objects => 1.0,

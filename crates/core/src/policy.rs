@@ -2,6 +2,7 @@
 
 use crate::access::{Access, Slot};
 use crate::chooser::Objective;
+use crate::diary::Student;
 use crate::error::Error;
 use crate::predictor::Model;
 
@@ -41,6 +42,11 @@ pub trait Policy: Send {
 
     /// The same policy as one that learns, if it is.
     fn learner(&mut self) -> Option<&mut dyn Learner> {
+        None
+    }
+
+    /// The same policy as one that predicts, if it does.
+    fn student(&mut self) -> Option<&mut dyn Student> {
         None
     }
 }

@@ -7,10 +7,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::access::{NEVER, Tick, mix};
+use crate::diary::Student;
 use crate::error::Error;
-use crate::policy::{Learner, Setting};
-use crate::predictor::Model;
-use crate::prior::Prior;
+use crate::policy::Setting;
 use crate::removed::Removals;
 use crate::staleness::Lifetime;
 use crate::store::{Accept, Arrival, Store};
@@ -128,7 +127,6 @@ pub struct Counts {
 /// One policy at one capacity over one trace; it can be run in steps.
 pub struct Simulation {
     store: Store<(), ()>,
-    name: String,
     accesses: Arc<Accesses>,
     weights: Weights,
     counts: Counts,
@@ -142,23 +140,15 @@ impl Simulation {
     /// Unknown policy, or a capacity of 0.
     pub fn new(accesses: Arc<Accesses>, name: &str, setting: &Setting, weights: Weights) -> Result<Self, Error> {
         let store = Store::build(name, setting, Some(Arc::clone(&accesses.next)))?;
-        let name = name.to_owned();
-        Ok(Self { store, name, accesses, weights, counts: Counts::default(), removed: Removals::default() })
+        Ok(Self { store, accesses, weights, counts: Counts::default(), removed: Removals::default() })
     }
 
-    /// Starts from `prior` in place of the shipped one.
+    /// The policy as one that predicts.
     ///
     /// # Errors
-    /// The policy predicts nothing.
-    pub fn install(&mut self, prior: Prior) -> Result<(), Error> {
-        let learner = self.store.learner().ok_or_else(|| Error::LearnsNothing(self.name.clone()))?;
-        learner.install(Model::new(prior));
-        Ok(())
-    }
-
-    /// The policy as one that learns, if it does.
-    pub fn learner(&mut self) -> Option<&mut dyn Learner> {
-        self.store.learner()
+    /// It predicts nothing.
+    pub fn student(&mut self) -> Result<&mut dyn Student, Error> {
+        self.store.student()
     }
 
     /// Replays the next `steps` accesses, or those that are left, and returns the counts so far.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::access::{Access, NEVER, Nanos, Slot, Tick};
 use crate::chance::Chance;
+use crate::diary::Student;
 use crate::error::Error;
 use crate::policy::{self, Learner, Policy, Setting};
 use crate::removed::{Removals, Removed};
@@ -126,6 +127,14 @@ impl<K, V> Store<K, V> {
     /// The policy as one that learns, if it does.
     pub fn learner(&mut self) -> Option<&mut dyn Learner> {
         self.policy.learner()
+    }
+
+    /// The policy as one that predicts.
+    ///
+    /// # Errors
+    /// It predicts nothing.
+    pub fn student(&mut self) -> Result<&mut dyn Student, Error> {
+        self.policy.student().ok_or(Error::PredictsNothing)
     }
 
     /// The store's seeded source of chance.

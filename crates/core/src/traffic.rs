@@ -182,7 +182,7 @@ mod tests {
         for entries in [100, 10_000, 1_000_000] {
             let scale = Scale::new(entries);
             assert_eq!(i32::from(scale.bin(entries as f32)), UNITY);
-            assert_eq!(i32::from(scale.bin(8.0 * entries as f32)), UNITY + 3 * TIME_STEPS);
+            assert_eq!(i32::from(scale.bin(8.1 * entries as f32)), UNITY + 3 * TIME_STEPS);
         }
     }
 

@@ -219,8 +219,9 @@ mod tests {
             let mut line = Line::new(print, 0, 1, &Traffic::default());
             trainer.sample(&mut line, [0; FEATURES], print);
         }
-        assert!(trainer.take_batch(1000, 900, &Arc::default()).is_none());
-        let batch = trainer.take_batch(1900, 1000, &Arc::default()).expect("900 are mature");
+        assert!(trainer.take_batch(1000, 1001, &Arc::default()).is_none());
+        trainer.total += FEWEST;
+        let batch = trainer.take_batch(1900, 1000, &Arc::default()).expect("901 are mature");
         assert_eq!(batch.rows.len(), 901);
         assert!(trainer.take_batch(1900, 1000, &Arc::default()).is_none(), "nothing new");
     }

@@ -9,20 +9,25 @@ use super::{Policy, Setting};
 use crate::access::{Access, Slot};
 use crate::chance::Chance;
 use crate::chooser::{Candidates, Chooser, Objective};
-use crate::diary::{Diary, Noted};
+use crate::diary::{Diary, Noted, Student};
 use crate::features::{BATCH, Row, row};
 use crate::guard::{Guard, told};
 use crate::history::History;
 use crate::line::{Line, Time, print};
 use crate::predictor::Model;
+use crate::prior::Prior;
 use crate::trainer::{Batch, Trainer, fit};
 
 /// Share of samples after which a ghost is sampled too: what returns after eviction must have been seen as such.
 const GHOST_SAMPLES: f64 = 0.1;
-/// Entries that a cache is first taken to hold, if its capacity allows; doubled until it is full.
+/// Capacities up to this are first taken to be so many entries of weight 1.
+const PREPARED: u64 = 1 << 17;
+/// Larger caches are first taken to hold so many entries; doubled until they are full.
 const FIRST_SIZE: usize = 1024;
-/// How far, as a share, the number of residents may be from what it was, before all is rescaled.
+/// How far the number of residents may be from what it was, as one part in so many, before all is rescaled.
 const TOLERANCE: usize = 4;
+/// And at least by so many.
+const TOLERATED: usize = 64;
 
 /// A policy that learns, for whoever wants to train it on another thread.
 pub trait Learner {
@@ -34,12 +39,6 @@ pub trait Learner {
 
     /// Predicts with `model` from now on.
     fn install(&mut self, model: Model);
-
-    /// From now on samples are kept for somebody else too, at most so many.
-    fn keep_diary(&mut self, most: usize);
-
-    /// The samples kept, in order; no more are kept.
-    fn take_diary(&mut self) -> Vec<Noted>;
 }
 
 pub struct Learned {
@@ -51,7 +50,7 @@ pub struct Learned {
     model: Arc<Model>,
     chooser: Chooser,
     chance: Chance,
-    /// From the first eviction on.
+    /// From the start, or in large caches from the first eviction on.
     guard: Option<Guard>,
     expert: Option<Box<dyn Policy>>,
     /// While an expert decides, every other eviction takes no sample.
@@ -61,16 +60,18 @@ pub struct Learned {
 
 impl Learned {
     pub fn new(setting: &Setting, objective: Objective, model: Model) -> Self {
+        let is_prepared = setting.capacity <= PREPARED;
+        let history = History::new(if is_prepared { setting.capacity as usize } else { FIRST_SIZE });
         Self {
             setting: *setting,
             objective,
-            history: History::new(FIRST_SIZE.min(setting.capacity as usize)),
+            guard: is_prepared.then(|| Guard::new(setting, objective, &history)),
+            history,
             trainer: Trainer::new(setting.seed),
             trains_inline: true,
             model: Arc::new(model),
             chooser: Chooser::new(objective),
             chance: Chance::new(setting.seed),
-            guard: None,
             expert: None,
             rests: false,
             diary: None,
@@ -93,7 +94,7 @@ impl Learned {
     /// Adapts to the number of residents when the cache is full.
     fn settle(&mut self) {
         let (now, before) = (self.history.residents.len(), self.history.scale.entries as usize);
-        if self.guard.is_none() || now.abs_diff(before) > before / TOLERANCE {
+        if self.guard.is_none() || now.abs_diff(before) > (before / TOLERANCE).max(TOLERATED) {
             self.history.resize(now);
             self.guard = Some(Guard::new(&self.setting, self.objective, &self.history));
             self.expert = None;
@@ -146,14 +147,6 @@ impl Learned {
 }
 
 impl Learner for Learned {
-    fn keep_diary(&mut self, most: usize) {
-        self.diary = Some(Diary::new(most, self.setting.seed));
-    }
-
-    fn take_diary(&mut self) -> Vec<Noted> {
-        self.diary.take().map(Diary::into_noted).unwrap_or_default()
-    }
-
     fn train_elsewhere(&mut self) {
         self.trains_inline = false;
     }
@@ -164,6 +157,20 @@ impl Learner for Learned {
 
     fn install(&mut self, model: Model) {
         self.model = Arc::new(model);
+    }
+}
+
+impl Student for Learned {
+    fn begin_with(&mut self, prior: Prior) {
+        self.model = Arc::new(Model::new(prior));
+    }
+
+    fn keep_diary(&mut self, most: usize) {
+        self.diary = Some(Diary::new(most, self.setting.seed));
+    }
+
+    fn take_diary(&mut self) -> Vec<Noted> {
+        self.diary.take().map(Diary::into_noted).unwrap_or_default()
     }
 }
 
@@ -218,6 +225,7 @@ impl Policy for Learned {
         };
         if victim.is_none() && self.history.incoming.print == print(incoming.id) {
             self.history.reject();
+            self.history.incoming = Line::VACANT; // it is refused once: asked again, a resident leaves
             return None;
         }
         // A resident that has grown is not incoming, so the policy has no opinion of it: another one leaves.
@@ -234,6 +242,10 @@ impl Policy for Learned {
     }
 
     fn learner(&mut self) -> Option<&mut dyn Learner> {
+        Some(self)
+    }
+
+    fn student(&mut self) -> Option<&mut dyn Student> {
         Some(self)
     }
 }
