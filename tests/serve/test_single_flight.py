@@ -200,7 +200,7 @@ def test_a_load_cancelled_before_its_first_step_leaves_no_trace() -> None:
     cache: Cache[str, str] = Cache(10)
 
     async def ask_and_leave() -> None:
-        asyncio.get_running_loop().create_task(cache.aget_or_load("k", lambda _: "never"))  # noqa: RUF006
+        asyncio.get_running_loop().create_task(cache.aget_or_load("k", lambda _: "never"))
 
     asyncio.run(ask_and_leave())
     assert cache.stats().load_failures == 1, "the load began, and was cancelled"
@@ -293,7 +293,7 @@ def test_a_weigher_that_fails_fails_the_load_and_leaves_no_trace() -> None:
 
 def test_a_clock_that_fails_leaves_no_load_behind() -> None:
     times: list[float] = [0.0] * 20
-    cache: Cache[str, str] = Cache(10, ttl=1, clock=lambda: times.pop())
+    cache: Cache[str, str] = Cache(10, ttl=1, clock=lambda: times.pop(-1))
     for left in range(8):
         times[:] = [0.0] * left
         try:
