@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::convert;
+use crate::model::prior_of;
 
 /// The columns of a trace that decide hits, with what can be known ahead: who comes back, and when.
 #[pyclass(frozen, module = "forecache._core")]
@@ -51,19 +52,24 @@ pub struct Simulation(Mutex<simulate::Simulation>);
 #[pymethods]
 impl Simulation {
     #[new]
-    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0))]
-    fn new(accesses: &Accesses, policy: &str, capacity: u64, weights: &str, seed: u64) -> PyResult<Self> {
-        let weights = match weights {
-            "unit" => Weights::Unit,
-            "size" => Weights::Size,
-            other => {
-                let message = format!("weights is '{other}'; expected 'unit' or 'size'");
-                return Err(PyValueError::new_err(message));
-            }
-        };
+    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0, model=None))]
+    fn new(
+        py: Python<'_>,
+        accesses: &Accesses,
+        policy: &str,
+        capacity: u64,
+        weights: &str,
+        seed: u64,
+        model: Option<&[u8]>,
+    ) -> PyResult<Self> {
         let setting = Setting { capacity, seed };
-        let simulation = simulate::Simulation::new(Arc::clone(&accesses.0), policy, &setting, weights);
-        Ok(Self(Mutex::new(simulation.map_err(|error| convert::error(&error))?)))
+        let simulation = simulate::Simulation::new(Arc::clone(&accesses.0), policy, &setting, weights_of(weights)?);
+        let mut simulation = simulation.map_err(|error| convert::error(&error))?;
+        if let Some(model) = model {
+            let prior = prior_of(py, model)?;
+            simulation.student().map_err(|error| convert::error(&error))?.begin_with(prior);
+        }
+        Ok(Self(Mutex::new(simulation)))
     }
 
     /// Replays the next `steps` accesses; returns accesses, hits, bytes and hit bytes so far.
@@ -76,6 +82,22 @@ impl Simulation {
     fn run_hits<'py>(&self, py: Python<'py>, steps: usize) -> Bound<'py, PyBytes> {
         let hits: Vec<u8> = py.detach(|| self.lock().hits(steps).into_iter().map(u8::from).collect());
         PyBytes::new(py, &hits)
+    }
+}
+
+/// What entries weigh, by name.
+pub fn weights_of(name: &str) -> PyResult<Weights> {
+    match name {
+        "unit" => Ok(Weights::Unit),
+        "size" => Ok(Weights::Size),
+        other => Err(PyValueError::new_err(format!("weights is '{other}'; expected 'unit' or 'size'"))),
+    }
+}
+
+impl Accesses {
+    /// The core's accesses.
+    pub fn shared(&self) -> &Arc<simulate::Accesses> {
+        &self.0
     }
 }
 
