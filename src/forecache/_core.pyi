@@ -213,7 +213,7 @@ class Predictor:
     def trees(
         base: float, roots: Buffer, feature: Buffer, threshold: Buffer, left: Buffer, right: Buffer, value: Buffer
     ) -> Predictor:
-        """Binary trees on flat arrays; a leaf is its own left and right child, and children come after their parents."""
+        """Binary trees on flat arrays; a leaf is its own left and right child, children come after their parents."""
 
     @staticmethod
     def network(
