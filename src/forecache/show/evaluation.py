@@ -22,7 +22,7 @@ with extra("cli"):
 __all__ = ["draw_evaluations", "hits_table", "quality_table", "tuning_table", "tuning_verdict"]
 
 POINTS: Final = 100  # percentage points in 1
-MARGIN: Final = 8  # percentage points shown below the worst policy
+MARGIN: Final = 8  # percentage points for the number beside the longest bar
 MODEL_COLOR: Final = "#D55E00"
 OTHER_COLOR: Final = "#9FB8C8"
 
@@ -132,7 +132,7 @@ def hits_panel(axes: Axes, one: Evaluation) -> None:
     labels = [f"learned with {name}" if name in one.qualities else name for name in names]
     bars = axes.barh(labels, heights, color=colors, xerr=spreads, error_kw={"elinewidth": 1, "ecolor": "#444444"})
     axes.bar_label(bars, labels=[f"{height:.2f}" for height in heights], padding=4, size=8)
-    axes.set_xlim(max(0, min(heights) - MARGIN), min(PERCENT, max(heights) + MARGIN))
+    axes.set_xlim(0, min(PERCENT, max(heights) + MARGIN))
     axes.set_title(
         f"{one.trace}, room for {one.capacity:,}: hit ratio after access {one.cut:,}, %", loc="left", size=10
     )
