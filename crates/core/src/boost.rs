@@ -113,7 +113,9 @@ fn split(histograms: &[Histogram], ridge: f32) -> (f32, u8) {
     let mut explained = [0f32; 255];
     for histogram in histograms {
         let mut all = Bin::default();
-        histogram.iter().for_each(|&bin| all.add(bin));
+        for &bin in histogram {
+            all.add(bin);
+        }
         let mut below = Bin::default();
         let mut now = all.explained(ridge);
         for (explained, &bin) in explained.iter_mut().zip(histogram) {

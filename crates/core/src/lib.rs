@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod boost;
+mod bytes;
 pub mod chance;
 mod chooser;
 mod climber;
@@ -25,6 +26,7 @@ pub mod predictor;
 pub mod prior;
 pub mod removed;
 mod segments;
+mod shadow;
 pub mod shards;
 pub mod simulate;
 mod sketch;

@@ -15,6 +15,7 @@
 
 use std::fmt;
 
+use crate::bytes::Bytes;
 use crate::features::{CODES, FEATURES, FEATURES_VERSION, NAMES};
 use crate::network::{Layer, Network};
 use crate::predictor::Forest;
@@ -111,7 +112,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Prior, String), Fault> {
     if !bytes.starts_with(&MARK[..bytes.len().min(MARK.len())]) || bytes.is_empty() {
         return Err(Fault::Foreign);
     }
-    let mut header = Reader(bytes.get(MARK.len()..HEADER).ok_or_else(|| short(HEADER + CHECKSUM, bytes))?);
+    let mut header = Bytes(bytes.get(MARK.len()..HEADER).ok_or_else(|| short(HEADER + CHECKSUM, bytes))?);
     let (version, form) = (header.u16()?, header.u16()?);
     if version != VERSION {
         return Err(Fault::Version(version));
@@ -138,14 +139,14 @@ fn short(expected: usize, bytes: &[u8]) -> Fault {
 }
 
 fn prior(form: u16, payload: &[u8]) -> Result<Prior, Fault> {
-    let mut reader = Reader(payload);
+    let mut reader = Bytes(payload);
     let prior = match form {
         1 => {
             let forest = Forest::from_bytes(payload).ok_or(Fault::Content("its forest cannot be read"))?;
             return Ok(Prior::Forest(forest));
         }
-        2 => Prior::Trees(reader.trees()?),
-        3 => Prior::Network(reader.network()?),
+        2 => Prior::Trees(trees_of(&mut reader)?),
+        3 => Prior::Network(network_of(&mut reader)?),
         _ => return Err(Fault::Content("its form is unknown")),
     };
     if reader.0.is_empty() { Ok(prior) } else { Err(Fault::Content("there is something after the prior")) }
@@ -185,57 +186,30 @@ fn network_to_bytes(network: &Network) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that are left to read. Lengths are believed only as far as there are bytes.
-struct Reader<'a>(&'a [u8]);
+fn trees_of(bytes: &mut Bytes) -> Result<Trees, Fault> {
+    let (base, roots, nodes) = (bytes.f32()?, bytes.u32()?, bytes.u32()?);
+    let roots = bytes.many(roots, Bytes::u32)?;
+    let nodes = bytes.many(nodes, |bytes| {
+        let [feature, threshold] = bytes.array()?;
+        Ok(Node { feature, threshold, children: [bytes.u32()?, bytes.u32()?], value: bytes.f32()? })
+    })?;
+    Trees::new(base, roots, nodes).map_err(Fault::Content)
+}
 
-impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        let (head, tail) = self.0.split_first_chunk().ok_or(Fault::Content("its prior ends too early"))?;
-        self.0 = tail;
-        Ok(*head)
+fn network_of(bytes: &mut Bytes) -> Result<Network, Fault> {
+    let mut scaling = [(0.0, 0.0); FEATURES];
+    for pair in &mut scaling {
+        *pair = (bytes.f32()?, bytes.f32()?);
     }
-
-    fn u16(&mut self) -> Result<u16, Fault> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32, Fault> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn f32(&mut self) -> Result<f32, Fault> {
-        self.array().map(f32::from_le_bytes)
-    }
-
-    fn many<T>(&mut self, count: u32, one: impl Fn(&mut Self) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
-        (0..count).map(|_| one(self)).collect()
-    }
-
-    fn trees(&mut self) -> Result<Trees, Fault> {
-        let (base, roots, nodes) = (self.f32()?, self.u32()?, self.u32()?);
-        let roots = self.many(roots, Self::u32)?;
-        let nodes = self.many(nodes, |reader| {
-            let [feature, threshold] = reader.array()?;
-            Ok(Node { feature, threshold, children: [reader.u32()?, reader.u32()?], value: reader.f32()? })
-        })?;
-        Trees::new(base, roots, nodes).map_err(Fault::Content)
-    }
-
-    fn network(&mut self) -> Result<Network, Fault> {
-        let mut scaling = [(0.0, 0.0); FEATURES];
-        for pair in &mut scaling {
-            *pair = (self.f32()?, self.f32()?);
-        }
-        let flags = self.u32()?;
-        let flags = self.many(flags, |reader| reader.array().map(|[feature, code]| (feature, code)))?;
-        let layers = self.u32()?;
-        let layers = self.many(layers, |reader| {
-            let (outputs, weights) = (reader.u32()?, reader.u32()?);
-            let biases = reader.many(outputs, Self::f32)?;
-            Ok(Layer { biases, weights: reader.many(weights, Self::f32)? })
-        })?;
-        Network { scaling, flags, layers }.checked().map_err(Fault::Content)
-    }
+    let flags = bytes.u32()?;
+    let flags = bytes.many(flags, |bytes| bytes.array().map(|[feature, code]| (feature, code)))?;
+    let layers = bytes.u32()?;
+    let layers = bytes.many(layers, |bytes| {
+        let (outputs, weights) = (bytes.u32()?, bytes.u32()?);
+        let biases = bytes.many(outputs, Bytes::f32)?;
+        Ok(Layer { biases, weights: bytes.many(weights, Bytes::f32)? })
+    })?;
+    Network { scaling, flags, layers }.checked().map_err(Fault::Content)
 }
 
 /// Bit by bit: models are read seldom.

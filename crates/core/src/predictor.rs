@@ -119,6 +119,10 @@ pub struct Model {
 
 impl Model {
     /// The model that knows only what the package knows.
+    ///
+    /// # Panics
+    ///
+    /// Never: a test reads what is shipped.
     #[must_use]
     pub fn shipped() -> Self {
         let prior = Forest::from_bytes(SHIPPED).expect("the shipped prior is of this version");

@@ -198,8 +198,9 @@ mod tests {
     fn keys_that_have_not_returned_are_believed_to_take_longer() {
         let model = fit(&batch(|value| Outcome { time: 200, returned: value < 100 }));
         assert!(score(&model, 200) > score(&model, 20) + 0.4);
-        assert_eq!(believe(Outcome { time: 200, returned: false }, 3.5, 100), 3.5);
-        assert_eq!(believe(Outcome { time: 5000, returned: false }, -9.0, 100), target(1600.0, 100));
+        let believed = |time, believed| believe(Outcome { time, returned: false }, believed, 100).to_bits();
+        assert_eq!(believed(200, 3.5), 3.5f32.to_bits());
+        assert_eq!(believed(5000, -9.0), target(1600.0, 100).to_bits());
     }
 
     #[test]

@@ -58,8 +58,8 @@ impl Predictor {
                  and a ridge of at least 0",
             ));
         }
-        let shape = Shape { trees, depth, rate, ridge, share };
-        Ok(Self(py.detach(|| boost(&rows, &targets, &shape, &mut Chance::new(seed))).into()))
+        let how = Shape { trees, depth, rate, ridge, share };
+        Ok(Self(py.detach(|| boost(&rows, &targets, &how, &mut Chance::new(seed))).into()))
     }
 
     /// Binary trees on flat arrays; a leaf is its own left and right child, and children come after their parents.
