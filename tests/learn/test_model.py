@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from forecache import _core
 from forecache.errors import ForecacheError, ModelError
-from forecache.learn import model as model_file
 from forecache.learn.model import Model
 from forecache.learn.predictor import ForestPredictor, RecencyPredictor
 from forecache.learn.training import train
+from forecache.record import modelfile
 
 HEADER = struct.Struct("<8sHHIII")
 
@@ -148,7 +148,7 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
 
 
 def test_a_file_far_too_large_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(model_file, "LARGEST_FILE", 10)
+    monkeypatch.setattr(modelfile, "LARGEST_FILE", 10)
     linear().save(tmp_path / "model.fcm")
     with pytest.raises(ModelError, match="larger than"):
         Model.load(tmp_path / "model.fcm")

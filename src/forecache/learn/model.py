@@ -17,6 +17,7 @@ from forecache import _core
 from forecache.errors import ModelError
 from forecache.extras import TRACES, extra
 from forecache.learn.predictor import core_scores
+from forecache.record.modelfile import read_model
 
 if TYPE_CHECKING:
     from forecache.learn.dataset import Floats, Rows
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 with extra(TRACES):
     import numpy as np
 
-__all__ = ["Model", "read_model"]
+__all__ = ["Model"]
 
-LARGEST_FILE: Final = 64 * 2**20  # bytes; the largest models that make sense have a few
 WITHIN_CAPACITY: Final = "within_capacity"  # metadata: slope and intercept of the probability
 
 
@@ -103,22 +103,6 @@ class Model:
             return None
         logits = np.clip(slope * self.predict(rows) + intercept, -30, 30)
         return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float64)
-
-
-def read_model(path: str | os.PathLike[str]) -> bytes:
-    """The content of a model file, not yet looked at.
-
-    Raises:
-        ModelError: the file cannot be read, or is far too large.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise ModelError(f"{path}: the model cannot be read: {error.strerror}; expected a file to read") from error
-    if len(data) > LARGEST_FILE:
-        raise ModelError(f"{path}: this is no model file, it is larger than {LARGEST_FILE} bytes")
-    return data
 
 
 def _parsed(metadata: str) -> dict[str, Any]:

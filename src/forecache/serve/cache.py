@@ -11,6 +11,7 @@ from forecache import _core
 from forecache.serve.decorator import CachedFunction, Recipe, decorate
 from forecache.serve.flight import waiting
 from forecache.serve.loader import Keep, Loader
+from forecache.serve.model import usable_model
 from forecache.serve.settings import budget_of, check_callable, check_policy, check_share, check_whole
 from forecache.serve.signal import DUE, MISSING
 from forecache.serve.stats import Stats
@@ -49,6 +50,8 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         negative_ttl: ttl of None as a loaded value; by default that of any value, 0 keeps no None.
         on_evict: called with key, value and cause ('evicted', 'expired', 'invalidated', 'replaced', 'rejected')
             after an entry left; what it raises is reported as unraisable and harms nothing.
+        model: path of a file that `forecache train` wrote, for a policy that predicts; by default the model that
+            is part of the package, which also serves, with a line in the log, where the file cannot be used.
         weigher: weight of an entry from its key and value, at least 1; by default 1, or with `max_bytes` an
             estimate of its bytes.
         clock: seconds that never go back.
@@ -80,6 +83,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         on_evict: Callable[[K, V, str], object] | None = None,
         weigher: Callable[[K, V], int] | None = None,
         clock: Callable[[], float] | None = None,
+        model: str | os.PathLike[str] | None = None,
         seed: int = 0,
         shards: int = 1,
     ) -> Self:
@@ -106,6 +110,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
             clock=clock,
             weigher=weigher,
             listener=on_evict,
+            model=usable_model(model, policy),
         )
         self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl), clock)
         self._parameters = {"capacity": budget, "policy": policy, "ttl": ttl, "stale_ttl": stale_ttl, "typed": True}
