@@ -6,6 +6,7 @@ mod convert;
 mod key;
 mod model;
 mod reader;
+mod recorder;
 mod shortcuts;
 mod simulation;
 mod store;
@@ -15,6 +16,7 @@ mod store;
 mod _core {
     use forecache_core::features::{CODES, NAMES};
     use forecache_core::policy::POLICIES;
+    use forecache_core::recorder::{MODULUS, Op};
     use forecache_core::trainer::HORIZON;
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
@@ -23,6 +25,8 @@ mod _core {
     use crate::model::{Predictor, targets, training_rows};
     #[pymodule_export]
     use crate::reader::Reader;
+    #[pymodule_export]
+    use crate::recorder::Recorder;
     #[pymodule_export]
     use crate::simulation::{Accesses, Simulation};
     #[pymodule_export]
@@ -38,6 +42,8 @@ mod _core {
         module.add("FEATURE_CODES", CODES)?;
         module.add("HORIZON", HORIZON)?;
         module.add("POLICIES", names(false)?)?;
-        module.add("OFFLINE_POLICIES", names(true)?)
+        module.add("OFFLINE_POLICIES", names(true)?)?;
+        module.add("MODULUS", MODULUS)?;
+        module.add("OPS", PyTuple::new(module.py(), Op::ALL.map(Op::name))?)
     }
 }

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from forecache import _core
 from forecache.errors import ConfigurationError, ModelError
-from forecache.record.modelfile import read_model
 
 __all__ = ["usable_model"]
 
@@ -31,6 +30,8 @@ def usable_model(path: Any, policy: str) -> bytes | None:
         )
     if not policy.startswith(PREDICTIVE):
         raise ConfigurationError(f"policy {policy!r} uses no model; expected policy={PREDICTIVE!r}, or no model")
+    from forecache.record.modelfile import read_model
+
     try:
         data = read_model(path)
         _core.Predictor.from_bytes(data)

@@ -25,8 +25,6 @@ def main() -> None:
     try:
         with extra("cli"):
             from forecache.show.commands import app
-            from forecache.show.learning import attach
-        attach(app)
         app()
     except BrokenPipeError:  # whoever read the output has seen enough; nothing more may be written, even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from forecache import _core
+from forecache.show import history, learning
+from forecache.show.options import Format, Json, Seed, listed
+from forecache.show.output import print_json, print_tables
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from forecache.record.trace import Trace
     from forecache.show.progress import Silence
 
@@ -34,18 +34,14 @@ app = typer.Typer(
 )
 traces = typer.Typer(help="Look at recorded traces, and convert them.", no_args_is_help=True)
 app.add_typer(traces, name="trace")
+app.add_typer(history.app, name="history")
+learning.attach(app)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A trace.")]
-Format = Annotated[
-    str | None,
-    typer.Option("--format", metavar="FORMAT", help="Format of the trace; by default the file tells."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Policies = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help=f"Some of {POLICIES}, separated by commas; by default all."),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Seed of every random choice.")]
 Sets = Annotated[
     Literal["access", "invalidate"],
     typer.Option(help="What a set does: count and insert as a get does, or write to the database and invalidate."),
@@ -221,11 +217,6 @@ def convert(
     typer.echo(f"{target}: {len(trace):,} accesses")
 
 
-def listed(text: str) -> list[str]:
-    """The parts of a list with commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 def report(told: Silence, name: str, done: int, total: int) -> None:
     """How a simulation goes."""
     told.step(name, done, total, f"{done:,} accesses")
@@ -234,21 +225,3 @@ def report(told: Silence, name: str, done: int, total: int) -> None:
 def file_name(name: str) -> str:
     """A name as a file may have it."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".") or "trace"
-
-
-def print_json(value: Any) -> None:
-    """JSON on stdout; the items of an array one a line."""
-    if isinstance(value, list):
-        lines = ",\n".join(f"  {json.dumps(item)}" for item in value)
-        sys.stdout.write(f"[\n{lines}\n]\n" if value else "[]\n")
-    else:
-        sys.stdout.write(f"{json.dumps(value, indent=2)}\n")
-
-
-def print_tables(*tables: Table) -> None:
-    """Tables on stdout."""
-    from rich.console import Console
-
-    console = Console()
-    for table in tables:
-        console.print(table)

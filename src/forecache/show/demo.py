@@ -29,7 +29,7 @@ with extra(TRACES):
 __all__ = ["CURVE", "Teller", "run_demo", "windows"]
 
 WINDOWS: Final = 84  # parts of the stream whose hit ratios are plotted
-CURVE: Final = ("0.1%", "0.2%", "0.5%", "1%", "2%", "5%", "10%", "20%")  # capacities of the second picture
+CURVE: Final = ("0.2%", "0.5%", "1%", "2%", "5%", "10%", "20%")  # capacities of the second picture
 NANO: Final = 1e-9  # seconds
 
 

@@ -14,7 +14,7 @@ __all__ = ["NO_CACHE", "Outcome", "Run", "finding"]
 
 NO_CACHE: Final = "no cache"  # what reports call the run without one
 COMPARED: Final = {
-    DEFAULT_POLICY: f"{DEFAULT_POLICY}, the default,",
+    DEFAULT_POLICY: f"{DEFAULT_POLICY}, the default policy,",
     BASELINE: "LRU",
     BOUND: "perfect foresight",
 }  # with the best policy, if it is another one
@@ -109,7 +109,8 @@ def finding(outcome: Outcome) -> str:
     ]
     demo, gap = outcome.demo, outcome.gap_closed(best)
     room = f"With room for {demo.capacity:,} of {demo.trace.unique:,} keys"
-    did = f"{best.policy or NO_CACHE} answered {share(best.hit_ratio)} of the reads without the database"
+    name = f"{best.policy}, the default policy," if best.policy == DEFAULT_POLICY else best.policy or NO_CACHE
+    did = f"{name} answered {share(best.hit_ratio)} of the reads without the database"
     against = f" ({'; '.join(others)})" if others else ""
     closed = (
         "" if gap is None or best.policy == BASELINE else f", and closed {gap:.0%} of the gap from LRU to foresight"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from forecache.show.commands import Format, Json, Seed, listed, print_json, print_tables
+from forecache.show.options import Format, Json, Seed, listed
+from forecache.show.output import print_json, print_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable

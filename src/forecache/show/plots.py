@@ -241,5 +241,12 @@ def name_lines(axes: Axes, ends: Mapping[str, float], style: Mapping[str, Mappin
             size=9,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": look["color"], "linewidth": 0.6, "shrinkA": 1, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": look["color"],
+                "linewidth": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
         )

@@ -143,7 +143,8 @@ def simulate(
         raise CapacityError("no capacity given; expected one or more, such as '0.1%', '5000' or '64MiB'")
     cells = [Cell(name, what.resolve(trace, weights=weights), spec) for spec, what in specs for name in names]
     start = starter(trace, weights, sets, seed)
-    results = _run_all(cells, start, len(trace), jobs, on_progress or (lambda done, total: None))
+    live = sets == "invalidate" and bool(trace.op.any())  # in Python, where threads would only take turns
+    results = _run_all(cells, start, len(trace), 1 if live else jobs, on_progress or (lambda done, total: None))
     return [_row(trace.name, weights, cell, *result) for cell, result in zip(cells, results, strict=True)]
 
 

@@ -333,9 +333,8 @@ fn runs(dice: &mut Dice, length: usize) -> Vec<u64> {
 
 /// Two to four kinds side by side, in shares that change from time to time.
 fn mixture(dice: &mut Dice, length: usize) -> Vec<u64> {
-    let parts: Vec<Vec<u64>> = (0..2 + dice.below(3))
-        .map(|_| KINDS[dice.below(KINDS.len() - 1)].1(dice, length))
-        .collect();
+    let parts: Vec<Vec<u64>> =
+        (0..2 + dice.below(3)).map(|_| KINDS[dice.below(KINDS.len() - 1)].1(dice, length)).collect();
     let every = dice.log_between(1e3, 1e5);
     let mut at = vec![0; parts.len()];
     let mut shares: Vec<f64> = parts.iter().map(|_| dice.share()).collect();
