@@ -12,6 +12,9 @@ use crate::predictor::Model;
 /// Candidates that are resident.
 const DRAWN: usize = BATCH - 1;
 
+/// Above all differences of scores.
+const WANTED: i32 = 1 << 13;
+
 /// What is to be as large as possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Objective {
@@ -58,7 +61,7 @@ impl Chooser {
         self.waved.then_some(slot)
     }
 
-    /// Who leaves: a resident, or `None` for the incoming.
+    /// Who leaves: a resident, or `None` for the incoming; if possible one that is not wanted.
     pub fn choose(
         &mut self,
         residents: &Residents,
@@ -66,6 +69,7 @@ impl Chooser {
         history: &History,
         model: &Model,
         chance: &mut Chance,
+        wanted: impl Fn(&Line) -> bool,
     ) -> (Option<Slot>, Candidates) {
         let mut slots: [Slot; DRAWN] = std::array::from_fn(|_| residents.draw(chance));
         if std::mem::take(&mut self.waved) && !residents.at(self.newest).is_vacant() {
@@ -76,6 +80,9 @@ impl Chooser {
         let mut scores = model.scores(&columns);
         if self.objective == Objective::Objects {
             scores.iter_mut().zip(&lines).for_each(|(score, line)| *score += line.log_weight());
+        }
+        for (score, line) in scores.iter_mut().zip(&lines) {
+            *score -= if wanted(line) { WANTED } else { 0 };
         }
         let first = highest(&scores, |_| true).unwrap_or(DRAWN);
         let second = highest(&scores, |at| at < DRAWN && slots.get(first) != Some(&slots[at]));
@@ -118,11 +125,11 @@ mod tests {
         let mut chooser = Chooser::new(Objective::Objects);
         for _ in 0..20 {
             let (victim, candidates) =
-                chooser.choose(&history.residents, &history.incoming, &history, &model, &mut chance);
+                chooser.choose(&history.residents, &history.incoming, &history, &model, &mut chance, |_| true);
             let expected = candidates.columns[0][..DRAWN].iter().any(|&age| age > 110);
             assert_eq!(victim.is_some(), expected, "the incoming leaves only when all are younger");
         }
-        chooser.choose(&history.residents, &history.incoming, &history, &model, &mut chance);
+        chooser.choose(&history.residents, &history.incoming, &history, &model, &mut chance, |_| true);
         let (spare, _) = chooser.spare.expect("there is a runner-up");
         history.hit(spare);
         assert_eq!(chooser.spare(&history.residents), None);

@@ -2,20 +2,14 @@
 //! by the predictor. While a classical policy is ahead by more than chance, the cache follows it.
 //! Sampled shadows after Waldspurger et al., "Cache modeling and optimization using miniature simulations", ATC 2017.
 
-use std::num::NonZeroU64;
-
-use crate::access::{Access, NEVER, Slot, mix};
-use crate::chance::Chance;
-use crate::chooser::{Chooser, Objective};
-use crate::history::{History, Residents};
-use crate::learner::Shadow;
-use crate::line::Line;
-use crate::policy::{self, Policy, Setting};
+use crate::access::{Access, Slot};
+use crate::chooser::Objective;
+use crate::history::History;
+use crate::learner::Trial;
+use crate::memory::Memory;
+use crate::policy::Setting;
 use crate::predictor::Model;
-use crate::removed::Removals;
-use crate::staleness::Lifetime;
-use crate::store::{Accept, Arrival, Store};
-use crate::table::{Entry, Table};
+use crate::shadow::{Mirror, Shadow, told};
 
 /// Who may be followed.
 const EXPERTS: [&str; 5] = ["arc", "s3fifo", "tinylfu", "lirs", "lru"];
@@ -32,8 +26,10 @@ const MARGIN: f32 = 0.01;
 const DEVIATIONS: f32 = 3.0;
 /// Sampled hits that wait for the next miss at most; more are not shown to the shadows.
 const WAITING: usize = 256;
-/// Hits of a resident that an expert is told of when it takes over.
-const TOLD_HITS: u16 = 2;
+/// Following has not paid when the cache is this many hits behind what the predictor alone would have had.
+const PATIENCE: f32 = 4.0;
+/// By what the lead of an expert that did not pay must be larger the next time.
+const DOUBT: f32 = 2.0;
 
 /// What an expert has won over the predictor: sums that fade.
 #[derive(Clone, Copy, Default)]
@@ -65,25 +61,30 @@ struct Noted {
 pub struct Guard {
     sampled: u32,
     waiting: Vec<Noted>,
-    shadows: Vec<Store<(), ()>>,
+    shadows: Vec<Shadow>,
     mirror: Mirror,
     leads: [Lead; EXPERTS.len()],
     leader: Option<usize>,
+    /// What the cache has won over the predictor since it follows the leader.
+    won: Lead,
+    /// How much more than usual each expert must lead by.
+    doubts: [f32; EXPERTS.len()],
     objective: Objective,
     /// Share of a sum that remains after a sampled access.
     keep: f32,
     /// Sampled accesses, all and faded.
     seen: f32,
     window: f32,
-    /// Hits of the predictor's shadow, and what would have been hits, in worth; faded.
-    won: f32,
+    /// Hits of the predictor's shadow, and what all hits would be, in worth; faded.
+    foreseen: f32,
     asked: f32,
     first_decision: f32,
 }
 
-/// An access as experts see it: all that lines remember of an id is its print.
-pub fn told(print: u32, weight: u64) -> Access {
-    Access { id: mix(u64::from(print)), tick: 0, weight, next: NEVER }
+impl Memory for Guard {
+    fn memory(&self) -> usize {
+        self.waiting.memory() + self.mirror.memory() + self.shadows.iter().map(Memory::memory).sum::<usize>()
+    }
 }
 
 impl Guard {
@@ -93,20 +94,21 @@ impl Guard {
         let share = SHARE.min(SHADOW.0 / entries).max(SHADOW.1 / entries).min(1.0);
         let capacity = ((setting.capacity as f64 * share).round() as u64).max(1);
         let shadow = Setting { capacity, ..*setting };
-        let build = |name: &&str| Store::build(name, &shadow, None).expect("experts need no oracle");
         let shadow_entries = (entries * share) as f32;
         let mut guard = Self {
             sampled: (share * f64::from(u32::MAX)) as u32,
             waiting: Vec::with_capacity(WAITING),
-            shadows: EXPERTS.iter().map(build).collect(),
+            shadows: EXPERTS.iter().map(|name| Shadow::new(name, &shadow)).collect(),
             mirror: Mirror::new(&shadow),
             leads: Default::default(),
             leader: None,
+            won: Lead::default(),
+            doubts: [1.0; EXPERTS.len()],
             objective: setting.objective,
             keep: 1.0 - 1.0 / (WINDOW.0 * shadow_entries).max(WINDOW.1),
             seen: 0.0,
             window: 0.0,
-            won: 0.0,
+            foreseen: 0.0,
             asked: 0.0,
             first_decision: FIRST_DECISION * shadow_entries,
         };
@@ -118,10 +120,9 @@ impl Guard {
     fn fill(&mut self, history: &History) {
         for slot in history.residents.by_age(history.now, |line| self.samples(line.print)) {
             let line = history.residents.at(slot);
-            let access = told(line.print, line.weight());
-            self.mirror.fill(&access, line);
+            self.mirror.fill(&told(line.print, line.weight()), line);
             for shadow in &mut self.shadows {
-                (0..=TOLD_HITS.min(line.accesses - 1)).for_each(|_| _ = hits(shadow, &access));
+                shadow.fill(line);
             }
         }
     }
@@ -140,12 +141,12 @@ impl Guard {
         self.leader.map(|leader| EXPERTS[leader])
     }
 
-    /// How the predictor and then the experts do.
-    pub fn shadows(&self) -> Vec<Shadow> {
+    /// How the predictor, and then each expert, does.
+    pub fn trials(&self) -> Vec<Trial> {
         let ratio = |hits: f32| (self.asked > 0.0).then(|| (hits / self.asked).clamp(0.0, 1.0));
-        let expert = |(&name, lead): (&&'static str, &Lead)| Shadow { name, hit_ratio: ratio(self.won + lead.hits) };
-        let learned = Shadow { name: "learned", hit_ratio: ratio(self.won) };
-        [learned].into_iter().chain(EXPERTS.iter().zip(&self.leads).map(expert)).collect()
+        let learned = Trial { name: "learned", hit_ratio: ratio(self.foreseen) };
+        let expert = |(name, lead): (_, &Lead)| Trial { name, hit_ratio: ratio(self.foreseen + lead.hits) };
+        [learned].into_iter().chain(EXPERTS.into_iter().zip(&self.leads).map(expert)).collect()
     }
 
     /// Notes an access, if its key is a sampled one; little work, so that hits stay cheap.
@@ -170,9 +171,12 @@ impl Guard {
                 Objective::Bytes => access.weight as f32 / self.mirror.mean_weight(),
             };
             for (shadow, lead) in self.shadows.iter_mut().zip(&mut self.leads) {
-                lead.note(hits(shadow, &access), learned, worth, self.keep);
+                lead.note(shadow.hits(&access), learned, worth, self.keep);
             }
-            self.won = self.won * self.keep + if learned { worth } else { 0.0 };
+            if self.leader.is_some() {
+                self.won.note(slot.is_some(), learned, worth, self.keep);
+            }
+            self.foreseen = self.foreseen * self.keep + if learned { worth } else { 0.0 };
             self.asked = self.asked * self.keep + worth;
             self.seen += 1.0;
             self.window = self.window * self.keep + 1.0;
@@ -183,100 +187,88 @@ impl Guard {
         }
     }
 
-    /// Follows the best once its lead over whoever decides now is real; returns when the leader is behind.
+    /// Follows the best once its lead over whoever decides now is real. Returns when the leader is behind, or the
+    /// cache that follows it: shadows have a past that the cache does not have.
     fn decide(&mut self) {
         let by_hits = |&a: &usize, &b: &usize| self.leads[a].hits.total_cmp(&self.leads[b].hits);
         let best = (0..EXPERTS.len()).max_by(by_hits).expect("there are experts");
         let current = self.leader.map_or(Lead::default(), |leader| self.leads[leader]);
-        let real = MARGIN * self.window + DEVIATIONS * self.leads[best].deviation();
-        if self.leads[best].hits - current.hits > real {
+        let real = self.doubts[best] * (MARGIN * self.window + DEVIATIONS * self.leads[best].deviation());
+        if let Some(leader) = self.leader.filter(|_| self.won.hits < -PATIENCE) {
+            self.doubts[leader] *= DOUBT;
+            self.leads[leader] = Lead::default();
+            self.leader = None;
+        } else if self.leads[best].hits - current.hits > real {
             self.leader = Some(best);
+            self.won = Lead::default();
         } else if current.hits < 0.0 {
             self.leader = None;
         }
     }
 
-    /// The expert to follow, told of the residents in the order of their last access.
-    pub fn hire(expert: usize, setting: &Setting, history: &History) -> Box<dyn Policy> {
-        let mut hired = (policy::known(EXPERTS[expert]).expect("experts are known").build)(setting);
+    /// What the expert would hold in a cache of full size, if it had the residents.
+    pub fn hire(expert: usize, setting: &Setting, history: &History) -> Shadow {
+        let mut hired = Shadow::new(EXPERTS[expert], setting);
         for slot in history.residents.by_age(history.now, |_| true) {
-            let line = history.residents.at(slot);
-            let access = told(line.print, line.weight());
-            hired.miss(&access);
-            hired.insert(slot, &access);
-            (0..TOLD_HITS.min(line.accesses - 1)).for_each(|_| hired.hit(slot, &access));
+            hired.fill(history.residents.at(slot));
         }
         hired
     }
 }
 
-/// Whether a shadow hits; it holds the key, or has turned it away, afterwards.
-fn hits(shadow: &mut Store<(), ()>, access: &Access) -> bool {
-    let hit = shadow.get(access.id, 0, Accept::Fresh, |()| true).is_some();
-    if !hit {
-        let Access { id, weight, .. } = *access;
-        let weight = NonZeroU64::new(weight).unwrap_or(NonZeroU64::MIN);
-        let lifetime = Lifetime::IMMORTAL;
-        let arrival = Arrival { id, key: (), value: (), weight, lifetime, tags: Box::default() };
-        shadow.put(arrival, 0, |()| true, &mut Removals::default());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPERT: usize = 3;
+
+    fn guard() -> Guard {
+        Guard::new(&Setting::new(1000, 1), &History::new(1000))
     }
-    hit
-}
 
-/// The shadow that the predictor runs. Its lines are copies of the cache's, which knows at least as much.
-struct Mirror {
-    table: Table<(), u64>,
-    residents: Residents,
-    chooser: Chooser,
-    chance: Chance,
-    used: u64,
-    capacity: u64,
-}
-
-impl Mirror {
-    fn new(setting: &Setting) -> Self {
-        Self {
-            table: Table::default(),
-            residents: Residents::default(),
-            chooser: Chooser::new(setting.objective),
-            chance: Chance::new(setting.seed ^ 1),
-            used: 0,
-            capacity: setting.capacity,
+    /// `count` accesses, which the expert hits and the predictor does not, or the other way round.
+    fn show(guard: &mut Guard, count: usize, expert: bool) {
+        for _ in 0..count {
+            guard.leads[EXPERT].note(expert, !expert, 1.0, guard.keep);
+            guard.window = guard.window * guard.keep + 1.0;
+            guard.decide();
         }
     }
 
-    fn mean_weight(&self) -> f32 {
-        self.used as f32 / self.residents.len().max(1) as f32
+    #[test]
+    fn an_expert_is_followed_while_it_leads() {
+        let mut guard = guard();
+        show(&mut guard, 100, true);
+        assert_eq!(guard.leader(), Some(EXPERT));
+        show(&mut guard, 50, false);
+        assert_eq!(guard.leader(), Some(EXPERT), "it is still ahead");
+        show(&mut guard, 60, false);
+        assert_eq!(guard.leader(), None);
     }
 
-    fn fill(&mut self, access: &Access, line: &Line) {
-        if self.used + access.weight <= self.capacity {
-            self.insert(access, line);
+    #[test]
+    fn chance_is_no_evidence() {
+        let mut guard = guard();
+        for _ in 0..1000 {
+            show(&mut guard, 6, true);
+            show(&mut guard, 6, false);
+            assert_eq!(guard.leader(), None);
         }
     }
 
-    fn hits(&mut self, access: &Access, line: &Line, history: &History, model: &Model) -> bool {
-        if let Some(slot) = self.table.find(access.id, |()| true) {
-            *self.residents.at_mut(slot) = *line;
-            return true;
+    #[test]
+    fn an_expert_that_does_not_pay_is_left_and_must_lead_by_more() {
+        let mut guard = guard();
+        let mut needed = [0; 2];
+        for needed in &mut needed {
+            while guard.leader().is_none() {
+                show(&mut guard, 1, true);
+                *needed += 1;
+            }
+            guard.won.hits = -PATIENCE - 1.0;
+            show(&mut guard, 1, true);
+            assert_eq!(guard.leader(), None);
         }
-        while access.weight <= self.capacity && self.used + access.weight > self.capacity {
-            let spare = self.chooser.spare(&self.residents);
-            let Self { residents, chooser, chance, .. } = self;
-            let Some(slot) = spare.or_else(|| chooser.choose(residents, line, history, model, chance).0) else {
-                return false;
-            };
-            self.residents.take(slot);
-            self.used -= self.table.take(slot).value;
-        }
-        self.fill(access, line);
-        false
-    }
-
-    fn insert(&mut self, access: &Access, line: &Line) {
-        self.used += access.weight;
-        let slot = self.table.insert(Entry { id: access.id, key: (), value: access.weight });
-        self.residents.insert(slot, *line);
-        self.chooser.insert(slot);
+        assert!(needed[1] > 2 * needed[0], "{needed:?}");
     }
 }

@@ -4,6 +4,7 @@ use crate::access::{Access, Slot};
 pub use crate::chooser::Objective;
 use crate::error::Error;
 use crate::learner::Learner;
+use crate::memory::Memory;
 use crate::predictor::Model;
 
 mod arc;
@@ -22,7 +23,7 @@ use learned::Learned;
 /// Decides who leaves. Sees slots and accesses: never values, clocks or statistics.
 ///
 /// A slot belongs to the policy from `insert` until `evict` returns it or `remove` takes it away.
-pub trait Policy: Send {
+pub trait Policy: Memory + Send {
     /// The key of `access` is absent and about to be inserted; called once, before the evictions it causes.
     fn miss(&mut self, _access: &Access) {}
 

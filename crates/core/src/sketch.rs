@@ -2,6 +2,8 @@
 //! Cormode & Muthukrishnan, J. Algorithms 55(1), 2005; aging and sizes after Einziger, Friedman & Manes, "TinyLFU",
 //! ACM TOS 13(4), 2017; the four counters of an id share a cache line, as in Caffeine.
 
+use crate::memory::count_memory;
+
 /// Counters that an id owns, one in each quarter of its block.
 const DEPTH: u32 = 4;
 /// Largest value of a counter.
@@ -50,6 +52,8 @@ pub struct Sketch {
     entries: u64,
     additions: u64,
 }
+
+count_memory!(Sketch []: blocks);
 
 impl Default for Sketch {
     fn default() -> Self {

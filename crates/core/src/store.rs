@@ -7,6 +7,7 @@ use crate::access::{Access, NEVER, Nanos, Slot, Tick};
 use crate::chance::Chance;
 use crate::error::Error;
 use crate::learner::{Explanation, Learner};
+use crate::memory::count_memory;
 use crate::policy::{self, Policy, Setting};
 use crate::removed::{Removals, Removed};
 use crate::staleness::{Freshness, Lifetime, Lifetimes, judge};
@@ -70,6 +71,8 @@ pub struct Store<K, V> {
     stats: Stats,
     chance: Chance,
 }
+
+count_memory!(Store<K, V> [K, V]: table, weights, lifetimes, policy);
 
 impl<K, V> Store<K, V> {
     /// An empty store with the policy called `name`. An oracle tells the next access of every lookup to come.

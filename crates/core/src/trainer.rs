@@ -8,6 +8,7 @@ use crate::boost::{Shape, boost};
 use crate::chance::Chance;
 use crate::features::{BATCH, Row, columns};
 use crate::line::{Line, Time};
+use crate::memory::count_memory;
 use crate::predictor::{Model, SCORE_ONE, SOON};
 
 /// Times until the next access are told apart up to this many capacities.
@@ -45,6 +46,8 @@ pub struct Trainer {
     seen: Option<Time>,
     seed: u64,
 }
+
+count_memory!(Trainer []: samples);
 
 /// How a sample ended, or stands.
 #[derive(Clone, Copy, Debug)]
@@ -126,12 +129,6 @@ impl Trainer {
     #[must_use]
     pub fn samples(&self) -> usize {
         self.total
-    }
-
-    /// Bytes that the kept samples take.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        self.samples.capacity() * size_of::<Sample>()
     }
 
     /// What to learn from, when enough has changed since the last time.
@@ -227,9 +224,9 @@ mod tests {
     fn keys_that_have_not_returned_are_believed_to_take_longer() {
         let model = fit(&batch(|value| Outcome { time: 200, returned: value < 100 }));
         assert!(score(&model, 200) > score(&model, 20) + 0.4);
-        assert_eq!(believe(Outcome { time: 200, returned: false }, 3.5, 100).to_bits(), 3.5f32.to_bits());
-        let horizon = believe(Outcome { time: 5000, returned: false }, -9.0, 100);
-        assert_eq!(horizon.to_bits(), target(1600.0, 100).to_bits());
+        let believed = |time, believed| believe(Outcome { time, returned: false }, believed, 100).to_bits();
+        assert_eq!(believed(200, 3.5), 3.5f32.to_bits());
+        assert_eq!(believed(5000, -9.0), target(1600.0, 100).to_bits());
     }
 
     #[test]

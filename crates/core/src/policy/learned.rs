@@ -11,12 +11,14 @@ use crate::apprentice::Apprentice;
 use crate::chance::Chance;
 use crate::chooser::{Candidates, Chooser};
 use crate::features::{BATCH, row};
-use crate::guard::{Guard, told};
+use crate::guard::Guard;
 use crate::history::History;
 use crate::learner::Learner;
 use crate::line::{Line, print};
+use crate::memory::count_memory;
 use crate::predictor::Model;
 use crate::quality::{Quality, judge};
+use crate::shadow::{Shadow, told};
 use crate::trainer::{Batch, Trainer, fit};
 
 mod insight;
@@ -58,10 +60,11 @@ pub struct Learned {
     chance: Chance,
     /// From the start, or in large caches from the first eviction on.
     guard: Option<Guard>,
-    expert: Option<Box<dyn Policy>>,
-    /// While an expert decides, every other eviction takes no sample.
-    rests: bool,
+    /// What the expert that is followed would hold.
+    expert: Option<Shadow>,
 }
+
+count_memory!(Learned []: history, trainer, guard, expert);
 
 impl Learned {
     pub fn new(setting: &Setting, model: Model) -> Self {
@@ -79,7 +82,6 @@ impl Learned {
             chooser: Chooser::new(setting.objective),
             chance: Chance::new(setting.seed),
             expert: None,
-            rests: false,
         }
     }
 
@@ -106,11 +108,13 @@ impl Learned {
         }
     }
 
-    /// The predictor's choice, from which a sample is taken.
+    /// The predictor's choice, of what the expert would not hold if there is one; a sample is taken.
     fn choose(&mut self) -> Option<Slot> {
         let History { residents, incoming, .. } = &self.history;
+        let expert = self.expert.as_ref();
+        let wanted = |line: &Line| expert.is_some_and(|expert| expert.holds(line));
         let (victim, candidates) =
-            self.chooser.choose(residents, incoming, &self.history, &self.model, &mut self.chance);
+            self.chooser.choose(residents, incoming, &self.history, &self.model, &mut self.chance, wanted);
         let share = self.trainer.share(self.history.scale.entries, self.history.traffic.miss_ratio());
         if self.chance.draw() < share {
             self.sample(&candidates);
@@ -173,16 +177,14 @@ impl Policy for Learned {
         }
         self.observe(print, access.weight, None);
         if let Some(expert) = &mut self.expert {
-            expert.miss(&told(print, access.weight));
+            expert.hits(&told(print, access.weight));
         }
     }
 
-    fn insert(&mut self, slot: Slot, access: &Access) {
+    fn insert(&mut self, slot: Slot, _access: &Access) {
         self.history.insert(slot);
         self.chooser.insert(slot);
-        if let Some(expert) = &mut self.expert {
-            expert.insert(slot, &told(self.history.incoming.print, access.weight));
-        } else if self.guard.is_none() && self.history.residents.len() > self.history.scale.entries as usize {
+        if self.guard.is_none() && self.history.residents.len() > self.history.scale.entries as usize {
             self.history.resize(2 * self.history.residents.len());
         }
     }
@@ -195,24 +197,14 @@ impl Policy for Learned {
             self.trainer.close(line, now);
         }
         if let Some(expert) = &mut self.expert {
-            expert.hit(slot, &told(print, access.weight));
+            expert.hits(&told(print, access.weight));
         }
         self.observe(print, access.weight, Some(slot));
     }
 
     fn evict(&mut self, incoming: &Access) -> Option<Slot> {
         self.settle();
-        let victim = match &mut self.expert {
-            None => self.chooser.spare(&self.history.residents).or_else(|| self.choose()),
-            Some(expert) => {
-                let victim = expert.evict(&told(self.history.incoming.print, incoming.weight));
-                self.rests = !self.rests;
-                if !self.rests {
-                    self.choose();
-                }
-                victim
-            }
-        };
+        let victim = self.chooser.spare(&self.history.residents).or_else(|| self.choose());
         if victim.is_none() && self.history.incoming.print == print(incoming.id) {
             self.history.reject();
             self.history.incoming = Line::VACANT; // it is refused once: asked again, a resident leaves
@@ -226,9 +218,6 @@ impl Policy for Learned {
 
     fn remove(&mut self, slot: Slot) {
         self.history.evict(slot);
-        if let Some(expert) = &mut self.expert {
-            expert.remove(slot);
-        }
     }
 
     fn learn_elsewhere(&mut self) {
