@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 MASK = 2**64 - 1
 
 
@@ -35,7 +37,8 @@ class Sketch:
 
     The block is chosen by the low bits of the fingerprint, bits 16 to 47 of the id; the counters by the four bytes of
     that fingerprint, mixed: bit 0 of byte i selects one of the words 2 i and 2 i + 1, bits 1 to 4 a counter in it.
-    After ten additions per entry all counters are halved, and the sum of additions with them.
+    Only the smallest of the four count an access. After sixteen additions per entry all counters are halved, and
+    the sum of additions with them.
     """
 
     def __init__(self) -> None:
@@ -45,7 +48,7 @@ class Sketch:
 
     def grow(self, entries: int) -> None:
         self.entries = max(self.entries, entries)
-        while 8 * len(self.blocks) < entries:
+        while 128 * len(self.blocks) < 32 * entries:
             self.blocks += [list(block) for block in self.blocks]
 
     def counters(self, key: int) -> tuple[list[int], list[int]]:
@@ -62,10 +65,12 @@ class Sketch:
 
     def count(self, key: int) -> None:
         block, places = self.counters(key)
-        self.additions += any(block[place] < 15 for place in places)
-        for place in places:
-            block[place] = min(block[place] + 1, 15)
-        if self.additions >= 10 * self.entries:
+        least = min(block[place] for place in places)
+        if least < 15:
+            self.additions += 1
+            for place in places:
+                block[place] = max(block[place], least + 1)
+        if self.additions >= 16 * self.entries:
             self.halve()
 
     def halve(self) -> None:
@@ -92,8 +97,8 @@ class Climber:
         change = hit_ratio - self.hit_ratio
         step = self.step if change >= 0 else -self.step
         self.position = min(max(self.position + step, 0.0), self.most)
-        restart = 0.0625 if step > 0 else -0.0625
-        self.step = restart if abs(change) >= 0.05 else 0.98 * step
+        size = 0.0625 if abs(change) >= 0.05 else max(0.9 * abs(step), 0.0625 / 8)
+        self.step = math.copysign(size, step)
         self.hit_ratio = hit_ratio
         self.seen = []
 

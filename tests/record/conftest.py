@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import pytest
 
 from forecache.record.trace import Op, Trace
+from tests.record.logs import Directories
 
 REPOSITORY = Path(__file__).parents[2]
 UINT32 = 2**32 - 1
@@ -47,3 +48,8 @@ def real_traces() -> Path:
     if not (directory / "README.md").is_file():
         pytest.skip(f"no real traces in {directory}; set FORECACHE_TRACES to their directory")
     return directory
+
+
+@pytest.fixture
+def directories(tmp_path: Path) -> Directories:
+    return Directories(tmp_path)

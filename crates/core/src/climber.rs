@@ -3,8 +3,10 @@
 
 /// First step, as a share of the range.
 const STEP: f64 = 0.0625;
-/// Each step is this much of the one before.
-const DECAY: f64 = 0.98;
+/// Each step is this much of the one before,
+const DECAY: f64 = 0.9;
+/// but never less than this, lest a slow change of the workload find it asleep.
+const LEAST_STEP: f64 = STEP / 8.0;
 /// A change of the hit ratio this large is taken for a new workload: steps are large again.
 const RESTART: f64 = 0.05;
 
@@ -51,7 +53,8 @@ impl Climber {
         self.hit_ratio = hit_ratio;
         let step = if change >= 0.0 { self.step } else { -self.step };
         self.position = (self.position + step).clamp(0.0, self.most);
-        self.step = if change.abs() >= RESTART { STEP.copysign(step) } else { DECAY * step };
+        let size = if change.abs() >= RESTART { STEP } else { (DECAY * step.abs()).max(LEAST_STEP) };
+        self.step = size.copysign(step);
     }
 }
 
@@ -88,7 +91,7 @@ mod tests {
         climb(&mut climber, 5, |_| 0.5);
         assert!(climber.position().abs() < f64::EPSILON);
         climber.turn();
-        climb(&mut climber, 30, |_| 0.5);
+        climb(&mut climber, 120, |_| 0.5);
         assert!((climber.position() - 0.8).abs() < f64::EPSILON);
     }
 }

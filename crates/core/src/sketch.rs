@@ -1,6 +1,7 @@
 //! How often ids were seen lately: a count-min sketch of 4-bit counters that are halved from time to time.
 //! Cormode & Muthukrishnan, J. Algorithms 55(1), 2005; aging and sizes after Einziger, Friedman & Manes, "TinyLFU",
-//! ACM TOS 13(4), 2017; the four counters of an id share a cache line, as in Caffeine.
+//! ACM TOS 13(4), 2017; the four counters of an id share a cache line, as in Caffeine, and only the smallest of
+//! them count, as in the conservative update of Estan & Varghese, SIGCOMM 2002.
 
 use crate::memory::count_memory;
 
@@ -12,7 +13,9 @@ const FULL: u64 = 15;
 const ODD: u64 = 0x1111_1111_1111_1111;
 const HALF: u64 = 0x7777_7777_7777_7777;
 /// Additions per entry after which all counters are halved.
-const SAMPLE_PER_ENTRY: u64 = 10;
+const SAMPLE_PER_ENTRY: u64 = 16;
+/// Counters per entry, at least.
+const COUNTERS_PER_ENTRY: u64 = 32;
 
 /// 128 counters in one cache line.
 #[derive(Clone, Copy, Default)]
@@ -21,6 +24,7 @@ struct Block([u64; Self::WORDS]);
 
 impl Block {
     const WORDS: usize = 8;
+    const COUNTERS: u64 = 16 * Self::WORDS as u64;
 }
 
 /// What stands for an id in the sketch: 32 of its bits, neither the highest nor the lowest,
@@ -45,6 +49,11 @@ impl Fingerprint {
     }
 }
 
+/// The smallest counter of an id, which is the least disturbed by other ids.
+fn least(words: &[u64; Block::WORDS], fingerprint: Fingerprint) -> u64 {
+    fingerprint.counters().map(|(word, shift)| words[word] >> shift & FULL).min().unwrap_or(0)
+}
+
 /// Frequencies of ids, never underestimated between two halvings, at most 15.
 pub struct Sketch {
     /// Their number is a power of two.
@@ -66,28 +75,27 @@ impl Sketch {
     /// equal ones, each for half of its ids.
     pub fn grow(&mut self, entries: u64) {
         self.entries = self.entries.max(entries);
-        while ((self.blocks.len() * Block::WORDS) as u64) < entries {
+        while (self.blocks.len() as u64 * Block::COUNTERS) < entries * COUNTERS_PER_ENTRY {
             self.blocks.extend_from_within(..);
         }
     }
 
     /// How often the id was counted lately.
     pub fn estimate(&self, fingerprint: Fingerprint) -> u64 {
-        let words = &self.blocks[self.block(fingerprint)].0;
-        fingerprint.counters().map(|(word, shift)| words[word] >> shift & FULL).min().unwrap_or(0)
+        least(&self.blocks[self.block(fingerprint)].0, fingerprint)
     }
 
     /// Counts one access.
     pub fn count(&mut self, fingerprint: Fingerprint) {
         let block = self.block(fingerprint);
         let words = &mut self.blocks[block].0;
-        let mut added = 0;
-        for (word, shift) in fingerprint.counters() {
-            let more = u64::from(words[word] >> shift & FULL != FULL);
-            words[word] += more << shift;
-            added |= more;
+        let least = least(words, fingerprint);
+        if least < FULL {
+            for (word, shift) in fingerprint.counters() {
+                words[word] += u64::from(words[word] >> shift & FULL == least) << shift;
+            }
+            self.additions += 1;
         }
-        self.additions += added;
         if self.additions >= self.entries * SAMPLE_PER_ENTRY {
             self.halve();
         }
@@ -128,13 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn counters_stop_at_fifteen_and_are_halved_after_ten_additions_per_entry() {
+    fn counters_stop_at_fifteen_and_are_halved_after_sixteen_additions_per_entry() {
         let mut sketch = Sketch::default();
         sketch.grow(4);
         (0..100).for_each(|_| sketch.count(fingerprint(1)));
         assert_eq!(sketch.estimate(fingerprint(1)), 15);
-        (0..24).for_each(|_| sketch.count(fingerprint(2)));
-        (0..10).for_each(|key| sketch.count(fingerprint(3 + key)));
+        (2..6).for_each(|key| (0..15).for_each(|_| sketch.count(fingerprint(key))));
         assert!(sketch.estimate(fingerprint(1)) < 15);
     }
 

@@ -1,22 +1,21 @@
 //! Python objects as keys: equal only if of one type, so that `1`, `True`, `1.0` and `"1"` are four keys.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use forecache_core::access::spread;
-
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 
-use crate::shortcuts::scalars_equal;
-
 use crate::convert;
+use crate::shortcuts::scalars_equal;
 
 /// Comparisons of keys whose types are written in Python that one lookup makes at most, before it gives up.
 const MOST_COMPARISONS: usize = 1000;
 
 /// Depth of nested tuples that are compared natively.
-const DEEPEST_TUPLE: usize = 8;
+pub const DEEPEST_TUPLE: usize = 8;
 
 /// Whether two keys are the same, as far as that can be told without running Python code.
 enum Verdict {
@@ -28,9 +27,10 @@ enum Verdict {
 /// What is known about a key's equality with others that only Python code can compare it with.
 #[derive(Default)]
 struct Comparisons {
-    made: Vec<(Py<PyAny>, bool)>,
-    /// A key that has yet to be compared.
-    pending: Option<Py<PyAny>>,
+    /// Results by the address of the other key, which is kept alive.
+    made: HashMap<usize, (Py<PyAny>, bool)>,
+    /// Keys that have yet to be compared.
+    pending: Vec<Py<PyAny>>,
 }
 
 /// A key on its way to a table: the object, and its id.
@@ -54,28 +54,31 @@ impl<'a, 'py> Probe<'a, 'py> {
         key.is(self.object) || self.equals(key)
     }
 
-    /// Whether a lookup met a key that only Python code can compare.
+    /// Whether a lookup met keys that only Python code can compare.
     pub fn is_pending(&self) -> bool {
-        self.comparisons.borrow().as_ref().is_some_and(|comparisons| comparisons.pending.is_some())
+        self.comparisons.borrow().as_ref().is_some_and(|comparisons| !comparisons.pending.is_empty())
     }
 
-    /// Compares the key that was kept in mind, if there is one.
+    /// Compares the keys that were kept in mind.
     /// To be called without holding a lock: it may run any Python code.
     ///
     /// # Errors
-    /// What the comparison raised, or that there were too many.
+    /// What a comparison raised, or that there were too many.
     pub fn settle(&self) -> PyResult<()> {
-        let pending = self.comparisons.borrow_mut().as_mut().and_then(|comparisons| comparisons.pending.take());
-        let Some(key) = pending else { return Ok(()) };
-        let equal = self.object.eq(&key)? && same_types(self.object, key.bind(self.object.py()));
-        let mut comparisons = self.comparisons.borrow_mut();
-        let made = &mut comparisons.as_mut().expect("something was pending").made;
-        made.push((key, equal));
-        if made.len() < MOST_COMPARISONS {
-            return Ok(());
+        let pending =
+            self.comparisons.borrow_mut().as_mut().map(|comparisons| std::mem::take(&mut comparisons.pending));
+        for key in pending.into_iter().flatten() {
+            let equal = same_types(self.object, key.bind(self.object.py())) && self.object.eq(&key)?;
+            let mut comparisons = self.comparisons.borrow_mut();
+            let made = &mut comparisons.get_or_insert_with(Box::default).made;
+            made.insert(key.as_ptr().addr(), (key, equal));
+            if made.len() > MOST_COMPARISONS {
+                let message =
+                    "over 1000 keys of one hash; expected __hash__ of the key's type to tell its values apart";
+                return Err(PyRuntimeError::new_err(message));
+            }
         }
-        let message = "over 1000 keys of one hash; expected __hash__ of the key's type to tell its values apart";
-        Err(PyRuntimeError::new_err(message))
+        Ok(())
     }
 
     #[inline(never)] // keeps its error paths out of the loop that looks for identical keys
@@ -91,10 +94,10 @@ impl<'a, 'py> Probe<'a, 'py> {
     fn remembers(&self, key: &Bound<'_, PyAny>) -> bool {
         let mut comparisons = self.comparisons.borrow_mut();
         let comparisons = comparisons.get_or_insert_with(Box::default);
-        if let Some((_, equal)) = comparisons.made.iter().find(|(known, _)| known.is(key)) {
+        if let Some((_, equal)) = comparisons.made.get(&key.as_ptr().addr()) {
             return *equal;
         }
-        comparisons.pending = Some(key.clone().unbind());
+        comparisons.pending.push(key.clone().unbind());
         false
     }
 }

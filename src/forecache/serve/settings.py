@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from forecache import _core
 from forecache.errors import CapacityError, ConfigurationError, UnknownPolicyError
 from forecache.units import parse_size
 
-__all__ = ["DEFAULT_POLICY", "budget_of", "check_callable", "check_share", "check_whole", "objective_of", "policy_of"]
+if TYPE_CHECKING:
+    from forecache.record.log import AccessLog
+
+__all__ = [
+    "DEFAULT_POLICY",
+    "budget_of",
+    "check_callable",
+    "check_share",
+    "check_whole",
+    "objective_of",
+    "open_log",
+    "policy_of",
+]
 
 logger = logging.getLogger("forecache")
 
@@ -86,3 +98,12 @@ def check_callable(name: str, value: Any, form: str) -> None:
     """Whether a setting can be called, where it is given."""
     if value is not None and not callable(value):
         raise ConfigurationError(f"{name} is {value!r}, which cannot be called; expected a function such as {form}")
+
+
+def open_log(record: AccessLog | str | os.PathLike[str] | None) -> AccessLog | None:
+    """The log to record to, if there is to be one."""
+    if record is None:
+        return None
+    from forecache.record.log import AccessLog
+
+    return record if isinstance(record, AccessLog) else AccessLog(record)

@@ -6,7 +6,7 @@ import gc
 from collections import deque
 from collections.abc import Iterable
 from itertools import chain, islice
-from sys import getsizeof
+from sys import getrefcount, getsizeof
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
@@ -19,22 +19,25 @@ MOST_OBJECTS: Final = 1000  # followed in one value; those left then count witho
 UNKNOWN_BYTES: Final = 64  # of an object that does not tell its size
 LEAVES: Final = (str, bytes, bytearray, int, float, complex, bool, type(None))
 CONTAINERS: Final = (list, tuple, set, frozenset, deque)
-OF_THE_PROGRAM: Final = (type, ModuleType, FunctionType, BuiltinFunctionType)  # there without the value too
+OF_THE_PROGRAM: Final = (type, ModuleType, FunctionType, BuiltinFunctionType)
+MANY_REFERENCES: Final = 100  # to an object that no single value owns
+SMALL_BYTES: Final = 128
 
 
 def estimate_bytes(key: Any, value: Any) -> int:
     """Bytes that a key, its value and their bookkeeping occupy.
 
-    Containers and plain objects are followed, and none of their code runs. What several values share counts in each
-    of them; a large container is extrapolated from its first parts. For values made of strings, numbers, containers,
-    dataclasses and plain objects the estimate is within 30 percent of what they occupy.
+    Containers and plain objects are followed, and none of their code runs but `__sizeof__`. A large container is
+    extrapolated from its first parts. What several values share counts in each of them, except small strings and
+    numbers that are everywhere, such as the keys of rows. For values made of strings, numbers, containers, dataclasses
+    and plain objects that share nothing else, the estimate is within 30 percent of what they occupy.
     """
     return BOOKKEEPING_BYTES + bytes_of(key) + bytes_of(value)
 
 
 def bytes_of(root: Any) -> int:
     """Bytes of an object and of what it holds."""
-    if isinstance(root, LEAVES):
+    if issubclass(type(root), LEAVES):
         return size_of(root)
     total, followed, seen = 0.0, 0, {id(root)}
     todo: deque[tuple[Any, float]] = deque([(root, 1.0)])  # an object, and how many it stands for
@@ -42,16 +45,24 @@ def bytes_of(root: Any) -> int:
         item, copies = todo.popleft()
         total += size_of(item) * copies
         followed += 1
-        if followed > MOST_OBJECTS or isinstance(item, LEAVES):
+        if followed > MOST_OBJECTS or issubclass(type(item), LEAVES):
             continue
         count, parts = parts_of(item)
         if getattr(type(item), "__dictoffset__", 0):
             total += ATTRIBUTE_BYTES * count * copies
         for part in parts:
-            if id(part) not in seen and not isinstance(part, OF_THE_PROGRAM):
+            if id(part) not in seen and not is_everywhere(part):
                 seen.add(id(part))
                 todo.append((part, copies * max(1.0, count / MOST_PARTS)))
     return int(total)
+
+
+def is_everywhere(part: Any) -> bool:
+    """Whether an object would be there without the value too: code, and small constants that many others hold."""
+    kind = type(part)
+    return issubclass(kind, OF_THE_PROGRAM) or (
+        getrefcount(part) > MANY_REFERENCES and issubclass(kind, LEAVES) and size_of(part) < SMALL_BYTES
+    )
 
 
 def size_of(item: Any) -> int:
@@ -64,9 +75,9 @@ def size_of(item: Any) -> int:
 
 def parts_of(item: Any) -> tuple[int, Iterable[Any]]:
     """How many objects an object holds, and the first of those: a list of its own, since others may change it."""
-    if isinstance(item, dict):
-        return 2 * len(item), list(islice(chain.from_iterable(dict.items(item)), MOST_PARTS))
-    kind: Any = next((kind for kind in CONTAINERS if isinstance(item, kind)), None)
+    if issubclass(type(item), dict):
+        return 2 * dict.__len__(item), list(islice(chain.from_iterable(dict.items(item)), MOST_PARTS))
+    kind: Any = next((kind for kind in CONTAINERS if issubclass(type(item), kind)), None)
     if kind is not None:
         return kind.__len__(item), list(islice(kind.__iter__(item), MOST_PARTS))
     parts = gc.get_referents(item)

@@ -1,0 +1,1 @@
+"""Show: the command line, tables and pictures; it tells what the others found."""

@@ -1,0 +1,1 @@
+"""Study: what a trace would give, by replaying it and by calculating."""
