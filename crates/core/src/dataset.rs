@@ -68,7 +68,7 @@ mod tests {
 
     fn replay(accesses: &Arc<Accesses>, weights: Weights) -> Vec<Example> {
         let capacity = if weights == Weights::Unit { 100 } else { 35 };
-        examples(accesses, "learned", &Setting { capacity, seed: 1 }, weights, None, usize::MAX).expect("it learns")
+        examples(accesses, "learned", &Setting::new(capacity, 1), weights, None, usize::MAX).expect("it learns")
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn policies_that_do_not_learn_have_no_examples() {
-        let setting = Setting { capacity: 10, seed: 0 };
+        let setting = Setting::new(10, 0);
         let failed = examples(&accesses(100), "lru", &setting, Weights::Unit, None, 10);
         assert_eq!(failed, Err(Error::PredictsNothing));
     }

@@ -9,6 +9,37 @@ use crate::traffic::{Scale, Traffic, byte, float, log};
 /// Numbers in a row.
 pub const FEATURES: usize = 27;
 
+/// What the numbers of a row are called, in order; a model says by these what it reads.
+pub const NAMES: [&str; FEATURES] = [
+    "age",
+    "last_gap",
+    "second_gap",
+    "third_gap",
+    "accesses",
+    "accesses_short",
+    "accesses_middle",
+    "accesses_long",
+    "age_by_last_gap",
+    "novelty",
+    "due_by_1_before",
+    "due_by_8_before",
+    "due_by_many_before",
+    "hits_since_stored",
+    "since_first_access",
+    "mean_gap",
+    "successor_returned",
+    "until_nearest_gap",
+    "miss_ratio",
+    "misses_known",
+    "capacity",
+    "weight",
+    "usual_gap",
+    "evicted_unused",
+    "last_gap_by_second",
+    "short_by_long",
+    "age_by_age_evicted",
+];
+
 /// Candidates that are turned into rows, and scored, at once.
 pub const BATCH: usize = 16;
 
@@ -17,37 +48,6 @@ pub type Row = [u8; FEATURES];
 
 /// The rows of a batch, turned: `columns[feature][candidate]`.
 pub type Columns = [[u8; BATCH]; FEATURES];
-
-/// What the numbers in a row are, in their order; a model says by these what it reads.
-pub const NAMES: [&str; FEATURES] = [
-    "age",
-    "gap",
-    "second_gap",
-    "third_gap",
-    "accesses",
-    "short_count",
-    "medium_count",
-    "long_count",
-    "age_to_gap",
-    "novelty",
-    "due_by_1",
-    "due_by_8",
-    "due_by_quarter",
-    "usage",
-    "since_first",
-    "mean_gap",
-    "followed",
-    "next_gap",
-    "misses",
-    "returns",
-    "size",
-    "weight",
-    "usual_gap",
-    "unused",
-    "gap_to_gap",
-    "short_to_long_count",
-    "age_to_usual_age",
-];
 
 /// To be raised when a feature keeps its name but not its meaning.
 pub const FEATURES_VERSION: u32 = 1;

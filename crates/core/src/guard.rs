@@ -5,6 +5,8 @@
 use crate::access::{Access, Slot};
 use crate::chooser::Objective;
 use crate::history::History;
+use crate::learner::Trial;
+use crate::memory::Memory;
 use crate::policy::Setting;
 use crate::predictor::Model;
 use crate::shadow::{Mirror, Shadow, told};
@@ -73,30 +75,41 @@ pub struct Guard {
     /// Sampled accesses, all and faded.
     seen: f32,
     window: f32,
+    /// Hits of the predictor's shadow, and what all hits would be, in worth; faded.
+    foreseen: f32,
+    asked: f32,
     first_decision: f32,
+}
+
+impl Memory for Guard {
+    fn memory(&self) -> usize {
+        self.waiting.memory() + self.mirror.memory() + self.shadows.iter().map(Memory::memory).sum::<usize>()
+    }
 }
 
 impl Guard {
     /// Shadows of a cache of the history's scale, holding its residents.
-    pub fn new(setting: &Setting, objective: Objective, history: &History) -> Self {
+    pub fn new(setting: &Setting, history: &History) -> Self {
         let entries = f64::from(history.scale.entries);
         let share = SHARE.min(SHADOW.0 / entries).max(SHADOW.1 / entries).min(1.0);
         let capacity = ((setting.capacity as f64 * share).round() as u64).max(1);
-        let shadow = Setting { capacity, seed: setting.seed };
+        let shadow = Setting { capacity, ..*setting };
         let shadow_entries = (entries * share) as f32;
         let mut guard = Self {
             sampled: (share * f64::from(u32::MAX)) as u32,
             waiting: Vec::with_capacity(WAITING),
             shadows: EXPERTS.iter().map(|name| Shadow::new(name, &shadow)).collect(),
-            mirror: Mirror::new(&shadow, objective),
+            mirror: Mirror::new(&shadow),
             leads: Default::default(),
             leader: None,
             won: Lead::default(),
             doubts: [1.0; EXPERTS.len()],
-            objective,
+            objective: setting.objective,
             keep: 1.0 - 1.0 / (WINDOW.0 * shadow_entries).max(WINDOW.1),
             seen: 0.0,
             window: 0.0,
+            foreseen: 0.0,
+            asked: 0.0,
             first_decision: FIRST_DECISION * shadow_entries,
         };
         guard.fill(history);
@@ -121,6 +134,19 @@ impl Guard {
     /// Which expert to follow, if any.
     pub fn leader(&self) -> Option<usize> {
         self.leader
+    }
+
+    /// The name of that expert.
+    pub fn leader_name(&self) -> Option<&'static str> {
+        self.leader.map(|leader| EXPERTS[leader])
+    }
+
+    /// How the predictor, and then each expert, does.
+    pub fn trials(&self) -> Vec<Trial> {
+        let ratio = |hits: f32| (self.asked > 0.0).then(|| (hits / self.asked).clamp(0.0, 1.0));
+        let learned = Trial { name: "learned", hit_ratio: ratio(self.foreseen) };
+        let expert = |(name, lead): (_, &Lead)| Trial { name, hit_ratio: ratio(self.foreseen + lead.hits) };
+        [learned].into_iter().chain(EXPERTS.into_iter().zip(&self.leads).map(expert)).collect()
     }
 
     /// Notes an access, if its key is a sampled one; little work, so that hits stay cheap.
@@ -150,6 +176,8 @@ impl Guard {
             if self.leader.is_some() {
                 self.won.note(slot.is_some(), learned, worth, self.keep);
             }
+            self.foreseen = self.foreseen * self.keep + if learned { worth } else { 0.0 };
+            self.asked = self.asked * self.keep + worth;
             self.seen += 1.0;
             self.window = self.window * self.keep + 1.0;
         }
@@ -195,8 +223,7 @@ mod tests {
     const EXPERT: usize = 3;
 
     fn guard() -> Guard {
-        let setting = Setting { capacity: 1000, seed: 1 };
-        Guard::new(&setting, Objective::Objects, &History::new(1000))
+        Guard::new(&Setting::new(1000, 1), &History::new(1000))
     }
 
     /// `count` accesses, which the expert hits and the predictor does not, or the other way round.

@@ -5,6 +5,7 @@ use crate::chance::Chance;
 use crate::echo::Echo;
 use crate::features::View;
 use crate::line::{Line, Time, print};
+use crate::memory::count_memory;
 use crate::traffic::{Scale, Traffic};
 
 /// Ghosts that share a place; the one longest unused makes room.
@@ -31,14 +32,20 @@ impl Budget {
 /// Lines of keys that are not resident, in sets found by key.
 struct Ghosts(Vec<[Line; WAYS]>);
 
+count_memory!(Ghosts []: 0);
+
 impl Ghosts {
     fn new(count: usize) -> Self {
         Self(vec![[Line::VACANT; WAYS]; count.div_ceil(WAYS)])
     }
 
+    fn place(&self, print: u32) -> usize {
+        ((u64::from(print) * self.0.len() as u64) >> 32) as usize
+    }
+
     fn set(&mut self, print: u32) -> &mut [Line; WAYS] {
-        let at = (u64::from(print) * self.0.len() as u64) >> 32;
-        &mut self.0[at as usize]
+        let at = self.place(print);
+        &mut self.0[at]
     }
 
     fn find(&mut self, print: u32) -> Option<&mut Line> {
@@ -66,6 +73,8 @@ pub struct Residents {
     lines: Vec<Line>,
     count: usize,
 }
+
+count_memory!(Residents []: lines);
 
 impl Residents {
     /// Number of residents.
@@ -135,6 +144,8 @@ pub struct History {
     ghosts: Ghosts,
 }
 
+count_memory!(History []: residents, ghosts, echo);
+
 impl History {
     /// Of a cache that has served nothing yet.
     pub fn new(entries: usize) -> Self {
@@ -200,6 +211,17 @@ impl History {
     /// The incoming becomes a ghost.
     pub fn reject(&mut self) {
         self.ghosts.put(self.incoming, self.now);
+    }
+
+    /// The line of a key, which is in `slot` if it is resident.
+    pub fn line(&self, id: u64, slot: Option<Slot>) -> Option<&Line> {
+        let print = print(id);
+        match slot {
+            Some(slot) => Some(self.residents.at(slot)),
+            None => {
+                self.ghosts.0[self.ghosts.place(print)].iter().find(|line| line.print == print && !line.is_vacant())
+            }
+        }
     }
 
     /// A ghost, if chance finds one.

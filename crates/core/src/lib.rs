@@ -2,6 +2,7 @@
 //! that replays traces through the same code. No Python, no I/O, no clock, no unseeded chance.
 
 pub mod access;
+mod apprentice;
 pub mod boost;
 mod bytes;
 pub mod chance;
@@ -18,13 +19,16 @@ mod ghost;
 mod guard;
 mod heap;
 mod history;
+pub mod learner;
 pub mod line;
 mod list;
+pub mod memory;
 pub mod model_file;
 pub mod network;
 pub mod policy;
 pub mod predictor;
 pub mod prior;
+pub mod quality;
 pub mod recorder;
 pub mod removed;
 mod segments;

@@ -1,9 +1,11 @@
 //! Which entry leaves when another needs its room: the contract, and the only table of names.
 
 use crate::access::{Access, Slot};
-use crate::chooser::Objective;
+pub use crate::chooser::Objective;
 use crate::diary::Student;
 use crate::error::Error;
+use crate::learner::Learner;
+use crate::memory::Memory;
 use crate::predictor::Model;
 
 mod arc;
@@ -18,12 +20,11 @@ mod sieve;
 mod tinylfu;
 
 use learned::Learned;
-pub use learned::Learner;
 
 /// Decides who leaves. Sees slots and accesses: never values, clocks or statistics.
 ///
 /// A slot belongs to the policy from `insert` until `evict` returns it or `remove` takes it away.
-pub trait Policy: Send {
+pub trait Policy: Memory + Send {
     /// The key of `access` is absent and about to be inserted; called once, before the evictions it causes.
     fn miss(&mut self, _access: &Access) {}
 
@@ -40,8 +41,11 @@ pub trait Policy: Send {
     /// `slot` was emptied for a reason that is not the policy's: expired, deleted, replaced.
     fn remove(&mut self, slot: Slot);
 
+    /// From now on it learns, if it does, on a thread of its own, and no call waits for that.
+    fn learn_elsewhere(&mut self) {}
+
     /// The same policy as one that learns, if it is.
-    fn learner(&mut self) -> Option<&mut dyn Learner> {
+    fn learner(&self) -> Option<&dyn Learner> {
         None
     }
 
@@ -58,6 +62,16 @@ pub struct Setting {
     pub capacity: u64,
     /// Seed of every random choice.
     pub seed: u64,
+    /// What a policy that learns should make large; the others know only one way.
+    pub objective: Objective,
+}
+
+impl Setting {
+    /// The setting of a policy that is to make the number of hits large.
+    #[must_use]
+    pub const fn new(capacity: u64, seed: u64) -> Self {
+        Self { capacity, seed, objective: Objective::Objects }
+    }
 }
 
 type Build = fn(&Setting) -> Box<dyn Policy>;
@@ -90,8 +104,7 @@ pub const POLICIES: &[Known] = &[
     online("arc", |setting| Box::new(arc::Arc::new(setting))),
     online("lirs", |setting| Box::new(lirs::Lirs::new(setting))),
     online("tinylfu", |setting| Box::new(tinylfu::TinyLfu::new(setting))),
-    online("learned", |setting| Box::new(Learned::new(setting, Objective::Objects, Model::shipped()))),
-    online("learned_bytes", |setting| Box::new(Learned::new(setting, Objective::Bytes, Model::shipped()))),
+    online("learned", |setting| Box::new(Learned::new(setting, Model::shipped()))),
     offline("min", |_| Box::new(min::Min::default())),
 ];
 

@@ -11,6 +11,15 @@ use crate::prior::Prior;
 /// A score of one octave of time until the next access.
 pub const SCORE_ONE: f32 = 256.0;
 
+/// Added to times, in capacities, before the logarithm: shorter ones are all soon enough.
+pub const SOON: f32 = 0.05;
+
+/// The time until the next access, in capacities, that a score of so many octaves stands for.
+#[must_use]
+pub fn octaves_to_capacities(octaves: f32) -> f32 {
+    (octaves.exp2() - SOON).max(0.0)
+}
+
 /// The prior that is part of the package: see `examples/prior`.
 static SHIPPED: &[u8] = include_bytes!("prior.forest");
 

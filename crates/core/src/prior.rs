@@ -40,6 +40,16 @@ impl Prior {
             Self::Network(_) => "network",
         }
     }
+
+    /// Number of its trees.
+    #[must_use]
+    pub fn trees(&self) -> usize {
+        match self {
+            Self::Forest(forest) => forest.trees.len(),
+            Self::Trees(trees) => trees.roots().len(),
+            Self::Network(_) => 0,
+        }
+    }
 }
 
 impl Default for Prior {

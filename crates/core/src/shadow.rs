@@ -4,9 +4,10 @@ use std::num::NonZeroU64;
 
 use crate::access::{Access, NEVER, mix};
 use crate::chance::Chance;
-use crate::chooser::{Chooser, Objective};
+use crate::chooser::Chooser;
 use crate::history::{History, Residents};
 use crate::line::Line;
+use crate::memory::count_memory;
 use crate::policy::Setting;
 use crate::predictor::Model;
 use crate::removed::Removals;
@@ -24,6 +25,8 @@ pub fn told(print: u32, weight: u64) -> Access {
 
 /// What a classical policy would hold.
 pub struct Shadow(Store<(), ()>);
+
+count_memory!(Shadow []: 0);
 
 impl Shadow {
     /// An empty one, of a policy that needs no oracle.
@@ -66,13 +69,15 @@ pub struct Mirror {
     capacity: u64,
 }
 
+count_memory!(Mirror []: table, residents);
+
 impl Mirror {
     /// An empty one.
-    pub fn new(setting: &Setting, objective: Objective) -> Self {
+    pub fn new(setting: &Setting) -> Self {
         Self {
             table: Table::default(),
             residents: Residents::default(),
-            chooser: Chooser::new(objective),
+            chooser: Chooser::new(setting.objective),
             chance: Chance::new(setting.seed ^ 1),
             used: 0,
             capacity: setting.capacity,

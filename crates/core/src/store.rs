@@ -7,7 +7,9 @@ use crate::access::{Access, NEVER, Nanos, Slot, Tick};
 use crate::chance::Chance;
 use crate::diary::Student;
 use crate::error::Error;
-use crate::policy::{self, Learner, Policy, Setting};
+use crate::learner::{Explanation, Learner};
+use crate::memory::count_memory;
+use crate::policy::{self, Policy, Setting};
 use crate::removed::{Removals, Removed};
 use crate::staleness::{Freshness, Lifetime, Lifetimes, judge};
 use crate::stats::{Cause, Stats};
@@ -71,6 +73,8 @@ pub struct Store<K, V> {
     chance: Chance,
 }
 
+count_memory!(Store<K, V> [K, V]: table, weights, lifetimes, policy);
+
 impl<K, V> Store<K, V> {
     /// An empty store with the policy called `name`. An oracle tells the next access of every lookup to come.
     ///
@@ -124,8 +128,14 @@ impl<K, V> Store<K, V> {
         &self.stats
     }
 
+    /// From now on the policy learns on a thread of its own, if it learns: nobody waits, and when a model comes into
+    /// use is left to that thread.
+    pub fn learn_elsewhere(&mut self) {
+        self.policy.learn_elsewhere();
+    }
+
     /// The policy as one that learns, if it does.
-    pub fn learner(&mut self) -> Option<&mut dyn Learner> {
+    pub fn learner(&self) -> Option<&dyn Learner> {
         self.policy.learner()
     }
 
@@ -135,6 +145,12 @@ impl<K, V> Store<K, V> {
     /// It predicts nothing.
     pub fn student(&mut self) -> Result<&mut dyn Student, Error> {
         self.policy.student().ok_or(Error::PredictsNothing)
+    }
+
+    /// What a policy that learns believes of a key; without a trace, as all looking.
+    pub fn explain(&self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> Option<Explanation> {
+        let slot = self.table.find(id, same).filter(|&slot| !self.lifetimes.is_expired(slot, now));
+        self.policy.learner()?.explain(id, slot)
     }
 
     /// The store's seeded source of chance.

@@ -8,12 +8,11 @@ use crate::boost::{Shape, boost};
 use crate::chance::Chance;
 use crate::features::{BATCH, Row, columns};
 use crate::line::{Line, Time};
-use crate::predictor::{Model, SCORE_ONE};
+use crate::memory::count_memory;
+use crate::predictor::{Model, SCORE_ONE, SOON};
 
 /// Times until the next access are told apart up to this many capacities.
 pub const HORIZON: u32 = 16;
-/// Added to times, in capacities, before the logarithm: shorter ones are all soon enough.
-const SOON: f32 = 0.05;
 /// How much longer than it has taken already a wait is expected to take, at least.
 const PATIENCE: f32 = 1.5;
 /// Rows that are kept: 1.3 MB.
@@ -43,8 +42,12 @@ pub struct Trainer {
     /// Samples taken so far.
     total: usize,
     next_fit: usize,
+    /// Samples up to here were in a batch already.
+    seen: Option<Time>,
     seed: u64,
 }
+
+count_memory!(Trainer []: samples);
 
 /// How a sample ended, or stands.
 #[derive(Clone, Copy, Debug)]
@@ -61,16 +64,21 @@ pub struct Batch {
     pub rows: Vec<Row>,
     /// What became of them.
     pub outcomes: Vec<Outcome>,
-    entries: u32,
-    model: Arc<Model>,
-    seed: u64,
+    /// Which of them were in no batch before.
+    pub unseen: Vec<u32>,
+    /// The capacity in entries.
+    pub entries: u32,
+    /// The model in use.
+    pub model: Arc<Model>,
+    /// Seed of the random choices of learning.
+    pub seed: u64,
 }
 
 impl Trainer {
     /// Nothing to learn from yet.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { samples: Vec::new(), total: 0, next_fit: BETWEEN.0, seed }
+        Self { samples: Vec::new(), total: 0, next_fit: BETWEEN.0, seen: None, seed }
     }
 
     /// Which share of the candidates to sample.
@@ -111,11 +119,23 @@ impl Trainer {
         sample.is_some_and(|sample| sample.print == line.print && sample.wait == 0)
     }
 
+    /// Whether enough has changed since the last time.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.total >= self.next_fit
+    }
+
+    /// Samples taken so far.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.total
+    }
+
     /// What to learn from, when enough has changed since the last time.
     ///
     /// Only samples older than a capacity: among younger ones those that returned would be the ones with short waits.
     pub fn take_batch(&mut self, now: Time, entries: u32, model: &Arc<Model>) -> Option<Batch> {
-        if self.total < self.next_fit {
+        if !self.is_due() {
             return None;
         }
         let mature = |sample: &&Sample| now.wrapping_sub(sample.taken) >= entries;
@@ -130,7 +150,12 @@ impl Trainer {
             time => Outcome { time, returned: true },
         };
         let outcomes = self.samples.iter().filter(mature).map(outcome).collect();
-        Some(Batch { rows, outcomes, entries, model: Arc::clone(model), seed: self.seed ^ self.total as u64 })
+        let until = self.seen.replace(now.wrapping_sub(entries));
+        let is_unseen = |sample: &Sample| until.is_none_or(|until| sample.taken.wrapping_sub(until) as i32 > 0);
+        let unseen = self.samples.iter().filter(mature).enumerate().filter(|(_, sample)| is_unseen(sample));
+        let unseen = unseen.map(|(at, _)| at as u32).collect();
+        let seed = self.seed ^ self.total as u64;
+        Some(Batch { rows, outcomes, unseen, entries, model: Arc::clone(model), seed })
     }
 }
 
@@ -177,6 +202,7 @@ mod tests {
         Batch {
             rows: (0..2000u32).map(|at| [(at % 250) as u8; FEATURES]).collect(),
             outcomes: (0..2000u32).map(|at| outcome(at % 250)).collect(),
+            unseen: Vec::new(),
             entries: 100,
             model: Arc::default(),
             seed: 1,
@@ -223,7 +249,10 @@ mod tests {
         assert!(trainer.take_batch(1000, 1001, &Arc::default()).is_none());
         trainer.total += FEWEST;
         let batch = trainer.take_batch(1900, 1000, &Arc::default()).expect("901 are mature");
-        assert_eq!(batch.rows.len(), 901);
+        assert_eq!((batch.rows.len(), batch.unseen.len()), (901, 901));
         assert!(trainer.take_batch(1900, 1000, &Arc::default()).is_none(), "nothing new");
+        trainer.total += BETWEEN.1;
+        let batch = trainer.take_batch(1920, 1000, &Arc::default()).expect("920 are mature");
+        assert_eq!((batch.rows.len(), batch.unseen), (921, (901..921).collect()));
     }
 }

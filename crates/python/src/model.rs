@@ -148,7 +148,7 @@ pub fn training_rows<'py>(
     model: Option<&[u8]>,
 ) -> PyResult<[Bound<'py, PyBytes>; 4]> {
     let (prior, weights) = (model.map(|model| prior_of(py, model)).transpose()?, weights_of(weights)?);
-    let (accesses, setting) = (Arc::clone(accesses.shared()), Setting { capacity, seed });
+    let (accesses, setting) = (Arc::clone(accesses.shared()), Setting::new(capacity, seed));
     let most = most.unwrap_or(usize::MAX);
     let found = py.detach(|| dataset::examples(&accesses, policy, &setting, weights, prior, most));
     let found = found.map_err(|error| convert::error(&error))?;

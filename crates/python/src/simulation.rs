@@ -8,8 +8,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::convert;
 use crate::model::prior_of;
+use crate::{convert, insight};
 
 /// The columns of a trace that decide hits, with what can be known ahead: who comes back, and when.
 #[pyclass(frozen, module = "forecache._core")]
@@ -52,7 +52,8 @@ pub struct Simulation(Mutex<simulate::Simulation>);
 #[pymethods]
 impl Simulation {
     #[new]
-    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0, model=None))]
+    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0, objective="objects", model=None))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments of a constructor
     fn new(
         py: Python<'_>,
         accesses: &Accesses,
@@ -60,9 +61,10 @@ impl Simulation {
         capacity: u64,
         weights: &str,
         seed: u64,
+        objective: &str,
         model: Option<&[u8]>,
     ) -> PyResult<Self> {
-        let setting = Setting { capacity, seed };
+        let setting = Setting { capacity, seed, objective: insight::objective(objective)? };
         let simulation = simulate::Simulation::new(Arc::clone(&accesses.0), policy, &setting, weights_of(weights)?);
         let mut simulation = simulation.map_err(|error| convert::error(&error))?;
         if let Some(model) = model {

@@ -38,7 +38,7 @@ __all__ = ["FALLBACK", "LEARNED", "Evaluation", "HeldOut", "Quality", "evaluate"
 LEARNED: Final = "learned"  # the policy that uses models
 FALLBACK: Final = "tinylfu"  # what whoever distrusts a model would use
 SEEDS: Final = (0, 1)  # of the policies that leave something to chance
-CLASSICAL: Final = tuple(name for name in _core.POLICIES if not name.startswith(LEARNED))
+CLASSICAL: Final = tuple(name for name in _core.POLICIES if name != LEARNED)
 FEWEST: Final = 50  # rows below which a figure would be chance
 
 
@@ -191,7 +191,7 @@ def held_out_hits(
     """Replays the trace through every policy, and through the learned one with every model; counts after the cut."""
     accesses = accesses_of(part.trace)
     files = {name: model.to_bytes() for name, model in models.items()}
-    named = [(name, seed) for name in policies for seed in (seeds if name.startswith(LEARNED) else seeds[:1])]
+    named = [(name, seed) for name in policies for seed in (seeds if name == LEARNED else seeds[:1])]
     cells = [*named, *((name, seed) for name in models for seed in seeds)]
 
     def replay(cell: tuple[str, int]) -> HeldOut:

@@ -13,11 +13,16 @@ __all__ = ["usable_model"]
 
 logger = logging.getLogger("forecache")
 
-PREDICTIVE: Final = "learned"  # how the names of policies that use models begin
+PREDICTIVE: Final = "learned"  # the policy that uses models
 
 
-def usable_model(path: Any, policy: str) -> bytes | None:
+def usable_model(path: Any, *, asked: str, used: str) -> bytes | None:
     """The content of a model file, or None, the shipped model, where there is no file or it cannot be used.
+
+    Args:
+        path: of the file, or None.
+        asked: the policy that was asked for.
+        used: the policy in its place, which uses no model where learning is switched off.
 
     Raises:
         ConfigurationError: the path is none, or the policy uses no model.
@@ -28,8 +33,10 @@ def usable_model(path: Any, policy: str) -> bytes | None:
         raise ConfigurationError(
             f"model is {path!r}; expected the path of a model file, as `forecache train` writes it"
         )
-    if not policy.startswith(PREDICTIVE):
-        raise ConfigurationError(f"policy {policy!r} uses no model; expected policy={PREDICTIVE!r}, or no model")
+    if asked != PREDICTIVE:
+        raise ConfigurationError(f"policy {asked!r} uses no model; expected policy={PREDICTIVE!r}, or no model")
+    if used != PREDICTIVE:
+        return None
     from forecache.record.modelfile import read_model
 
     try:

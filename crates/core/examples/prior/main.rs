@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-use workloads::{Dice, KINDS};
+use dice::Dice;
+use workloads::KINDS;
 
+mod dice;
 mod workloads;
 
 fn main() -> ExitCode {

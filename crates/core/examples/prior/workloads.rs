@@ -8,62 +8,13 @@ use std::collections::BinaryHeap;
 
 use forecache_core::access::mix;
 
-/// Seeded draws from the distributions of the models.
-pub struct Dice(u64);
+use crate::dice::Dice;
 
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(mix(seed))
-    }
-
-    /// Uniform in (0, 1].
-    fn share(&mut self) -> f64 {
-        self.0 = mix(self.0);
-        ((self.0 >> 11) + 1) as f64 / (1u64 << 53) as f64
-    }
-
-    fn chance(&mut self, probability: f64) -> bool {
-        self.share() <= probability
-    }
-
-    fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.share()
-    }
-
-    /// Uniform in the logarithm.
-    fn log_between(&mut self, low: f64, high: f64) -> f64 {
-        self.between(low.ln(), high.ln()).exp()
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        ((self.share() * limit as f64) as usize).min(limit - 1)
-    }
-
-    fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * self.share().ln()
-    }
-
-    fn log_normal(&mut self, median: f64, sigma: f64) -> f64 {
-        let normal = (-2.0 * self.share().ln()).sqrt() * (std::f64::consts::TAU * self.share()).cos();
-        median * (sigma * normal).exp()
-    }
-
-    /// Rank in `0..count` with probability near rank^-exponent, by inversion of the continuous law.
-    fn zipf(&mut self, count: usize, exponent: f64) -> usize {
-        let limit = count as f64 + 1.0;
-        let share = self.share();
-        let rank = if (exponent - 1.0).abs() < 0.01 {
-            limit.powf(share)
-        } else {
-            let power = 1.0 - exponent;
-            (1.0 + share * (limit.powf(power) - 1.0)).powf(1.0 / power)
-        };
-        (rank as usize - 1).min(count - 1)
-    }
-}
+/// At least so many keys.
+type Generate = fn(&mut Dice, usize) -> Vec<u64>;
 
 /// Name and generator of each kind.
-pub const KINDS: &[(&str, fn(&mut Dice, usize) -> Vec<u64>)] = &[
+pub const KINDS: &[(&str, Generate)] = &[
     ("zipf", zipf),
     ("drift", drift),
     ("scans", scans),
@@ -116,7 +67,7 @@ fn scans(dice: &mut Dice, length: usize) -> Vec<u64> {
     let mut keys = Vec::with_capacity(length);
     let mut fresh = 1u64 << 32;
     while keys.len() < length {
-        keys.extend((0..dice.exponential(gap) as usize + 1).map(|_| dice.zipf(count, exponent) as u64));
+        keys.extend((0..=dice.exponential(gap) as usize).map(|_| dice.zipf(count, exponent) as u64));
         let size = dice.exponential(mean) as u64 + 1;
         let repeated = dice.chance(again);
         let start = if repeated { (1 << 31) + dice.below(scanned as usize) as u64 } else { fresh };
@@ -128,7 +79,7 @@ fn scans(dice: &mut Dice, length: usize) -> Vec<u64> {
 
 /// Loops of several lengths that take turns, with other accesses between.
 fn loops(dice: &mut Dice, length: usize) -> Vec<u64> {
-    let sizes: Vec<u64> = (0..1 + dice.below(4)).map(|_| dice.log_between(50.0, 2e4) as u64).collect();
+    let sizes: Vec<u64> = (0..=dice.below(4)).map(|_| dice.log_between(50.0, 2e4) as u64).collect();
     let (noise, turn) = (dice.between(0.0, 0.4), dice.log_between(100.0, 3e4));
     let mut at = vec![0u64; sizes.len()];
     let mut keys = Vec::with_capacity(length);
@@ -159,7 +110,7 @@ fn phases(dice: &mut Dice, length: usize) -> Vec<u64> {
             fresh += 1;
             set.push(key);
         }
-        keys.extend((0..dice.exponential(phase) as usize + 1).map(|_| set[dice.zipf(set.len(), exponent)]));
+        keys.extend((0..=dice.exponential(phase) as usize).map(|_| set[dice.zipf(set.len(), exponent)]));
     }
     keys
 }
@@ -262,7 +213,7 @@ fn fan_out(dice: &mut Dice, length: usize) -> Vec<u64> {
         if dice.chance(1.0 / every) {
             born[root] += 1;
         }
-        for part in 0..1 + mix(root as u64) % width {
+        for part in 0..=mix(root as u64) % width {
             let own = ((root as u64) << 32) + (born[root] << 16) + part;
             let is_shared = (mix(own) >> 40) as f64 / f64::from(1 << 24) < shared;
             if !dice.chance(jitter) {
@@ -343,12 +294,7 @@ fn mixture(dice: &mut Dice, length: usize) -> Vec<u64> {
             let which = dice.below(parts.len());
             shares[which] = dice.share().powi(2);
         }
-        let mut point = dice.share() * shares.iter().sum::<f64>();
-        let chosen = shares.iter().position(|share| {
-            point -= share;
-            point <= 0.0
-        });
-        let which = chosen.unwrap_or(0);
+        let which = dice.pick(&shares);
         at[which] += 1;
         mix(parts[which][(at[which] - 1) % parts[which].len()]) ^ which as u64
     };

@@ -5,6 +5,7 @@
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
 use crate::ghost::Ghost;
+use crate::memory::count_memory;
 use crate::segments::Segments;
 
 /// T1 of the paper: accessed once since they came.
@@ -23,6 +24,8 @@ pub struct Arc {
     /// Which list the key on its way in had left, when that is remembered.
     returning: Option<usize>,
 }
+
+count_memory!(Arc []: segments, ids, ghost);
 
 impl Arc {
     pub fn new(setting: &Setting) -> Self {
@@ -116,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_key_that_left_too_early_comes_back_among_the_often_accessed_and_moves_the_target() {
-        let mut policy = Arc::new(&Setting { capacity: 2, seed: 0 });
+        let mut policy = Arc::new(&Setting::new(2, 0));
         policy.insert(0, &access(1, 1));
         policy.hit(0, &access(1, 1));
         policy.insert(1, &access(2, 1));

@@ -7,17 +7,23 @@ use std::sync::Arc;
 
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
+use crate::apprentice::Apprentice;
 use crate::chance::Chance;
-use crate::chooser::{Candidates, Chooser, Objective};
+use crate::chooser::{Candidates, Chooser};
 use crate::diary::{Diary, Noted, Student};
 use crate::features::{BATCH, Row, row};
 use crate::guard::Guard;
 use crate::history::History;
+use crate::learner::Learner;
 use crate::line::{Line, Time, print};
+use crate::memory::count_memory;
 use crate::predictor::Model;
 use crate::prior::Prior;
+use crate::quality::{Quality, judge};
 use crate::shadow::{Shadow, told};
 use crate::trainer::{Batch, Trainer, fit};
+
+mod insight;
 
 /// Share of samples after which a ghost is sampled too: what returns after eviction must have been seen as such.
 const GHOST_SAMPLES: f64 = 0.1;
@@ -30,25 +36,28 @@ const TOLERANCE: usize = 4;
 /// And at least by so many.
 const TOLERATED: usize = 64;
 
-/// A policy that learns, for whoever wants to train it on another thread.
-pub trait Learner {
-    /// From now on the caller trains; until it does, the policy keeps the model it has.
-    fn train_elsewhere(&mut self);
+/// What comes of a batch.
+struct Lesson {
+    model: Model,
+    quality: Quality,
+}
 
-    /// A copy of what there is to learn from, when it is time. Give it to [`fit`], and the result to `install`.
-    fn take_training_batch(&mut self) -> Option<Batch>;
-
-    /// Predicts with `model` from now on.
-    fn install(&mut self, model: Model);
+impl Lesson {
+    fn learn(batch: &Batch) -> Self {
+        Self { model: fit(batch), quality: judge(batch) }
+    }
 }
 
 pub struct Learned {
     setting: Setting,
-    objective: Objective,
     history: History,
     trainer: Trainer,
-    trains_inline: bool,
+    /// Who learns, unless it is done on the spot.
+    apprentice: Option<Apprentice<Lesson>>,
     model: Arc<Model>,
+    /// Of the model before.
+    quality: Quality,
+    fits: u64,
     chooser: Chooser,
     chance: Chance,
     /// From the start, or in large caches from the first eviction on.
@@ -58,19 +67,22 @@ pub struct Learned {
     diary: Option<Diary>,
 }
 
+count_memory!(Learned []: history, trainer, guard, expert);
+
 impl Learned {
-    pub fn new(setting: &Setting, objective: Objective, model: Model) -> Self {
+    pub fn new(setting: &Setting, model: Model) -> Self {
         let is_prepared = setting.capacity <= PREPARED;
         let history = History::new(if is_prepared { setting.capacity as usize } else { FIRST_SIZE });
         Self {
             setting: *setting,
-            objective,
-            guard: is_prepared.then(|| Guard::new(setting, objective, &history)),
+            guard: is_prepared.then(|| Guard::new(setting, &history)),
             history,
             trainer: Trainer::new(setting.seed),
-            trains_inline: true,
+            apprentice: None,
             model: Arc::new(model),
-            chooser: Chooser::new(objective),
+            quality: Quality::default(),
+            fits: 0,
+            chooser: Chooser::new(setting.objective),
             chance: Chance::new(setting.seed),
             expert: None,
             diary: None,
@@ -95,7 +107,7 @@ impl Learned {
         let (now, before) = (self.history.residents.len(), self.history.scale.entries as usize);
         if self.guard.is_none() || now.abs_diff(before) > (before / TOLERANCE).max(TOLERATED) {
             self.history.resize(now);
-            self.guard = Some(Guard::new(&self.setting, self.objective, &self.history));
+            self.guard = Some(Guard::new(&self.setting, &self.history));
             self.expert = None;
         }
     }
@@ -139,25 +151,34 @@ impl Learned {
                 self.note(row, ghost.last);
             }
         }
-        if self.trains_inline {
-            if let Some(batch) = self.take_training_batch() {
+        self.learn();
+    }
+
+    /// Learns on the spot, or has it done and takes over what was learned meanwhile.
+    fn learn(&mut self) {
+        let Some(apprentice) = &mut self.apprentice else {
+            if let Some(batch) = self.take_batch() {
                 self.install(fit(&batch));
+            }
+            return;
+        };
+        if let Some(Lesson { model, quality }) = apprentice.fetch() {
+            self.quality = quality;
+            self.install(model);
+        } else if self.trainer.is_due() && apprentice.is_free() {
+            if let Some(batch) = self.take_batch() {
+                self.apprentice.as_mut().expect("it is free").start(move || Lesson::learn(&batch));
             }
         }
     }
-}
 
-impl Learner for Learned {
-    fn train_elsewhere(&mut self) {
-        self.trains_inline = false;
-    }
-
-    fn take_training_batch(&mut self) -> Option<Batch> {
+    fn take_batch(&mut self) -> Option<Batch> {
         self.trainer.take_batch(self.history.now, self.history.scale.entries, &self.model)
     }
 
     fn install(&mut self, model: Model) {
         self.model = Arc::new(model);
+        self.fits += 1;
     }
 }
 
@@ -227,7 +248,11 @@ impl Policy for Learned {
         self.history.evict(slot);
     }
 
-    fn learner(&mut self) -> Option<&mut dyn Learner> {
+    fn learn_elsewhere(&mut self) {
+        self.apprentice = Some(Apprentice::default());
+    }
+
+    fn learner(&self) -> Option<&dyn Learner> {
         Some(self)
     }
 

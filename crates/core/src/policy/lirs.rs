@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
 use crate::list::{Links, List};
+use crate::memory::count_memory;
 
 /// One part in a hundred of the capacity is for entries of high inter-reference recency; section 3.3 of the paper.
 const HIGH_SHARE: u64 = 100;
@@ -57,6 +58,8 @@ pub struct Lirs {
     /// Whether the key on its way in was on the stack.
     returning: bool,
 }
+
+count_memory!(Lirs []: blocks, vacant, node_of, memory, stack_links, links);
 
 impl Lirs {
     pub fn new(setting: &Setting) -> Self {
@@ -241,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_stack_is_bounded_however_many_keys_pass_by() {
-        let mut policy = Lirs::new(&Setting { capacity: 10, seed: 0 });
+        let mut policy = Lirs::new(&Setting::new(10, 0));
         for id in 0..10 {
             policy.insert(id as Slot, &access(id, 1));
         }
@@ -255,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_low_entry_leaves_when_it_is_all_there_is() {
-        let mut policy = Lirs::new(&Setting { capacity: 10, seed: 0 });
+        let mut policy = Lirs::new(&Setting::new(10, 0));
         policy.insert(0, &access(0, 9));
         policy.miss(&access(1, 5));
         assert_eq!(policy.evict(&access(1, 5)), Some(0));

@@ -5,6 +5,7 @@
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
 use crate::ghost::Ghost;
+use crate::memory::count_memory;
 use crate::segments::Segments;
 
 const SMALL: usize = 0;
@@ -33,6 +34,8 @@ pub struct S3Fifo {
     /// Before the first eviction the main queue takes what the small one has no room for.
     filling: bool,
 }
+
+count_memory!(S3Fifo []: segments, ids, hits, ghost);
 
 impl S3Fifo {
     pub fn new(setting: &Setting) -> Self {
@@ -143,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_key_heavier_than_the_small_queue_is_let_in_when_it_comes_back() {
-        let mut policy = S3Fifo::new(&Setting { capacity: 100, seed: 0 });
+        let mut policy = S3Fifo::new(&Setting::new(100, 0));
         policy.insert(0, &access(1, 100));
         let heavy = access(2, 50);
         policy.miss(&heavy);
@@ -156,7 +159,7 @@ mod tests {
 
     #[test]
     fn two_hits_in_the_small_queue_lead_to_the_main_one_and_none_to_the_ghost() {
-        let mut policy = S3Fifo::new(&Setting { capacity: 20, seed: 0 });
+        let mut policy = S3Fifo::new(&Setting::new(20, 0));
         policy.insert(0, &access(10, 1));
         policy.insert(1, &access(11, 1));
         policy.hit(0, &access(10, 1));
