@@ -3,9 +3,10 @@
 //! Kohavi & Li, "Oblivious decision trees, graphs, and top-down pruning", IJCAI 1995; in caching as trees since
 //! Song et al., "Learning relaxed Belady", NSDI 2020.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::features::{BATCH, Columns, FEATURES};
+use crate::model_file::decode;
 use crate::prior::Prior;
 
 /// A score of one octave of time until the next access.
@@ -20,8 +21,11 @@ pub fn octaves_to_capacities(octaves: f32) -> f32 {
     (octaves.exp2() - SOON).max(0.0)
 }
 
-/// The prior that is part of the package: see `examples/prior`.
-static SHIPPED: &[u8] = include_bytes!("prior.forest");
+/// The prior that is part of the package, and its metadata; `make prior` writes the file.
+static SHIPPED: LazyLock<(Arc<Prior>, String)> = LazyLock::new(|| {
+    let (prior, metadata) = decode(include_bytes!("prior.fcm")).expect("the shipped prior is of this version");
+    (Arc::new(prior), metadata)
+});
 
 /// Most trees of a forest, questions of a tree, and octaves of the constant: scores never overflow.
 const LIMITS: (u16, usize, i32) = (4096, 8, 1 << 20);
@@ -134,8 +138,17 @@ impl Model {
     /// Never: a test reads what is shipped.
     #[must_use]
     pub fn shipped() -> Self {
-        let prior = Forest::from_bytes(SHIPPED).expect("the shipped prior is of this version");
-        Self::new(prior.into())
+        Self { prior: Arc::clone(&SHIPPED.0), residual: Forest::default() }
+    }
+
+    /// What is to be known of the prior that is part of the package: JSON.
+    ///
+    /// # Panics
+    ///
+    /// Never: a test reads what is shipped.
+    #[must_use]
+    pub fn shipped_metadata() -> &'static str {
+        &SHIPPED.1
     }
 
     /// A model that has learned nothing here.

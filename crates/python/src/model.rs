@@ -32,7 +32,7 @@ impl Predictor {
     /// The prior that is part of the package, and its metadata.
     #[staticmethod]
     fn shipped() -> (Self, &'static str) {
-        (Self((*Model::shipped().prior).clone()), "{}")
+        (Self((*Model::shipped().prior).clone()), Model::shipped_metadata())
     }
 
     /// Oblivious trees, boosted to fit targets in octaves.

@@ -1,5 +1,4 @@
-//! Generated workloads: the kinds of traffic a cache may meet, from which the prior is learned.
-//! Each kind is drawn with random parameters; the same seed gives the same accesses.
+//! Generated workloads: the kinds of traffic a cache may meet, each with random parameters; of these the prior is learned.
 //! Models after Breslau et al., "Web caching and Zipf-like distributions", INFOCOM 1999 (popularity), Almeida et al.,
 //! "Characterizing reference locality in the WWW", PDIS 1996 (stack model) and Denning, "The working set model", 1968 (phases).
 
@@ -10,7 +9,6 @@ use forecache_core::access::mix;
 
 use crate::dice::Dice;
 
-/// At least so many keys.
 type Generate = fn(&mut Dice, usize) -> Vec<u64>;
 
 /// Name and generator of each kind.
