@@ -1,7 +1,7 @@
 # Every target sets up what it needs; `make demo` and `make test` work from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench stress docs clean
+.PHONY: help setup demo test lint bench prior stress docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock .cargo/config.toml
 BUILT := $(VENV)/built
 ARGS ?=
+TRACES ?= ../shared/traces
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,7 +22,7 @@ $(BUILT): pyproject.toml $(RUST)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "forecache needs Python's venv module: install the package python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/pip install --quiet --disable-pip-version-check maturin --group dev
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,plot]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,plot,learn]'
 	@touch $@
 
 demo: setup ## The main job: a shop over a database, without a cache and with every policy
@@ -42,6 +43,10 @@ lint: setup ## Formatting, types and lints of both languages
 bench: setup ## Benchmarks against other caches; rewrites benchmarks/results
 	$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks $(ARGS)
+
+prior: setup ## Learns the prior that is part of the package anew, from generated workloads and openly licensed traces
+	cargo run --quiet --release --package forecache-core --example prior -- target/workloads 150000 2
+	$(BIN)/python -m benchmarks.prior --workloads target/workloads --traces $(TRACES) --write crates/core/src/prior.fcm
 
 stress: setup ## One minute of many threads on one cache
 	$(BIN)/python -m tests.stress $(ARGS)

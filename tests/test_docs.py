@@ -17,7 +17,9 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 DOCS = {path.stem: path.read_text() for path in PAGES}
 USER_DOCS = "\n".join(
     DOCS[name]
-    for name in ("tutorial", "operations", "policies", "glossary", "commands", "history", "prediction", "README")
+    for name in (
+        "tutorial", "operations", "policies", "glossary", "commands", "history", "prediction", "training", "README",
+    )
 )
 
 

@@ -13,20 +13,29 @@ _D = TypeVar("_D")
 _Duration = str | float | timedelta
 
 __all__ = [
+    "FEATURES",
+    "FEATURE_CODES",
+    "HORIZON",
     "MODULUS",
     "OFFLINE_POLICIES",
     "OPS",
     "POLICIES",
     "Accesses",
     "Entry",
+    "Predictor",
     "Reader",
     "Recorder",
     "Simulation",
     "Store",
+    "targets",
+    "training_rows",
 ]
 
 POLICIES: Final[tuple[str, ...]]
 OFFLINE_POLICIES: Final[tuple[str, ...]]
+FEATURES: Final[tuple[str, ...]]  # what a row is made of
+FEATURE_CODES: Final[int]  # values from here on are no numbers, but tell why there is none
+HORIZON: Final[int]  # capacities up to which waits are told apart
 OPS: Final[tuple[str, ...]]
 MODULUS: Final[int]
 
@@ -123,8 +132,9 @@ class Store(Generic[_K, _V]):
         weigher: Callable[[_K, _V], int] | None = None,
         listener: Callable[[_K, _V, str], object] | None = None,
         oracle: Buffer | None = None,
-        recorder: Recorder | None = None,
         objective: Literal["objects", "bytes"] = "objects",
+        recorder: Recorder | None = None,
+        model: bytes | None = None,
     ) -> Self: ...
     @property
     def capacity(self) -> int: ...
@@ -220,9 +230,75 @@ class Simulation:
         weights: Literal["unit", "size"] = "unit",
         seed: int = 0,
         objective: Literal["objects", "bytes"] = "objects",
+        model: bytes | None = None,
     ) -> Self: ...
     def run(self, steps: int) -> tuple[int, int, int, int]:
         """Replays the next `steps` accesses; returns accesses, hits, bytes and hit bytes so far."""
 
     def run_hits(self, steps: int) -> bytes:
         """Replays the next `steps` accesses; returns a byte for each, 1 where it hit."""
+
+@final
+class Predictor:
+    """What predicts the time until the next access, in a form that the core asks at every eviction."""
+
+    @staticmethod
+    def shipped() -> tuple[Predictor, str]:
+        """The prior that is part of the package, and its metadata."""
+
+    @staticmethod
+    def forest(
+        rows: Buffer,
+        targets: Buffer,
+        *,
+        trees: int,
+        depth: int,
+        rate: float,
+        ridge: float,
+        share: float,
+        seed: int = 0,
+    ) -> Predictor:
+        """Oblivious trees, boosted to fit targets in octaves."""
+
+    @staticmethod
+    def trees(
+        base: float, roots: Buffer, feature: Buffer, threshold: Buffer, left: Buffer, right: Buffer, value: Buffer
+    ) -> Predictor:
+        """Binary trees on flat arrays; a leaf is its own left and right child, children come after their parents."""
+
+    @staticmethod
+    def network(
+        scaling: list[tuple[float, float]],
+        flags: list[tuple[int, int]],
+        layers: list[tuple[list[float], list[float]]],
+    ) -> Predictor:
+        """A multilayer perceptron: mean and factor of each feature, pairs of feature and code, weights and biases."""
+
+    @staticmethod
+    def from_bytes(data: bytes) -> tuple[Predictor, str]:
+        """The predictor in a model file, and its metadata."""
+
+    def to_bytes(self, metadata: str) -> bytes:
+        """The model file of the predictor."""
+
+    @property
+    def kind(self) -> str:
+        """Its form."""
+
+    def scores(self, rows: Buffer) -> bytes:
+        """Predictions for rows, in octaves: 32-bit floating numbers, as bytes."""
+
+def training_rows(
+    accesses: Accesses,
+    capacity: int,
+    *,
+    weights: str = "unit",
+    seed: int = 0,
+    most: int | None = None,
+    policy: str = "learned",
+    model: bytes | None = None,
+) -> list[bytes]:
+    """The samples that a learned policy takes on a trace: rows, positions, waits, capacities in entries."""
+
+def targets(waits: Buffer, entries: Buffer) -> bytes:
+    """What is to be predicted of waits, for capacities in entries: octaves, as 32-bit floating numbers in bytes."""

@@ -7,6 +7,7 @@ ForecacheError
 │  └─ DurationError                     a duration cannot be used
 ├─ KeyTypeError (TypeError)             a key of this type cannot be used
 ├─ LoadInterruptedError                 a load that others waited for was interrupted
+├─ ModelError (ValueError)              bytes are no model that this version can use
 ├─ TraceError                           a trace cannot be used
 │  ├─ TraceFormatError                  a file or its columns are not what a trace is
 │  └─ EmptyTraceError                   there is no access where at least one is needed
@@ -26,6 +27,7 @@ __all__ = [
     "KeyTypeError",
     "LoadInterruptedError",
     "MissingExtraError",
+    "ModelError",
     "TraceError",
     "TraceFormatError",
     "UnknownPolicyError",
@@ -58,6 +60,10 @@ class KeyTypeError(ForecacheError, TypeError):
 
 class LoadInterruptedError(ForecacheError):
     """A load that others waited for was interrupted, as by a signal or a cancelled task; load again."""
+
+
+class ModelError(ForecacheError, ValueError):
+    """Bytes are no model that this version can use: damaged, foreign, or made for others."""
 
 
 class TraceError(ForecacheError):

@@ -98,8 +98,6 @@ fn highest(scores: &[i32; BATCH], eligible: impl Fn(usize) -> bool) -> Option<us
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::access::mix;
     use crate::predictor::{Forest, Tree};
@@ -107,7 +105,7 @@ mod tests {
     /// A model that expects those to wait longest whose age is above one capacity.
     fn by_age() -> Model {
         let tree = Tree { questions: vec![(0, 110)], leaves: vec![0, 256] };
-        Model { prior: Arc::new(Forest { base: 0, trees: vec![tree] }), residual: Forest::default() }
+        Model::new(Forest { base: 0, trees: vec![tree] }.into())
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! After Yang et al., "MITHRIL: mining sporadic associations for cache prefetching", `SoCC` 2017.
 
 use crate::line::Time;
+use crate::memory::count_memory;
 
 /// In place of a time: there was no access since.
 pub const NOT_AGAIN: Time = 0;
@@ -14,6 +15,8 @@ pub struct Echo {
     next: Vec<Time>,
     now: Time,
 }
+
+count_memory!(Echo []: next);
 
 impl Echo {
     /// Remembers at least the last `length` accesses.
@@ -34,12 +37,6 @@ impl Echo {
             grown.next[at] = self.next[self.index(time)];
         }
         *self = grown;
-    }
-
-    /// Bytes that this takes.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        self.next.capacity() * size_of::<Time>()
     }
 
     /// Notes an access at `now`, one after the last, to a key last accessed at `last`.

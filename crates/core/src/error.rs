@@ -18,6 +18,8 @@ pub enum Error {
         /// Capacity to divide among them.
         capacity: u64,
     },
+    /// The policy predicts nothing, so that it can use no model.
+    PredictsNothing,
     /// A policy that needs the future was given none.
     OracleMissing,
 }
@@ -34,6 +36,9 @@ impl fmt::Display for Error {
                 f,
                 "{shards} shards cannot divide a capacity of {capacity}; expected between 1 shard and {capacity}"
             ),
+            Self::PredictsNothing => {
+                write!(f, "the policy predicts nothing, so that it uses no model; expected 'learned'")
+            }
             Self::OracleMissing => write!(
                 f,
                 "policy 'min' needs the next access of every access and works offline only; \

@@ -9,7 +9,7 @@ use crate::traffic::{Scale, Traffic, byte, float, log};
 /// Numbers in a row.
 pub const FEATURES: usize = 27;
 
-/// What the numbers of a row are called, in order.
+/// What the numbers of a row are called, in order; a model says by these what it reads.
 pub const NAMES: [&str; FEATURES] = [
     "age",
     "last_gap",
@@ -48,6 +48,12 @@ pub type Row = [u8; FEATURES];
 
 /// The rows of a batch, turned: `columns[feature][candidate]`.
 pub type Columns = [[u8; BATCH]; FEATURES];
+
+/// To be raised when a feature keeps its name but not its meaning.
+pub const FEATURES_VERSION: u32 = 1;
+
+/// Values from here on are no numbers, but tell why there is none.
+pub const CODES: u8 = 251;
 
 /// The value of a feature that does not apply.
 const MISSING: u8 = 255;

@@ -4,6 +4,7 @@ use hashbrown::HashTable;
 
 use crate::access::Slot;
 use crate::list::{Links, List};
+use crate::memory::count_memory;
 
 struct Departed {
     id: u64,
@@ -21,6 +22,8 @@ pub struct Ghost<const N: usize> {
     queues: [List; N],
     totals: [u64; N],
 }
+
+count_memory!(Ghost<N> [const N: usize]: table, departed, vacant, links);
 
 impl<const N: usize> Default for Ghost<N> {
     fn default() -> Self {

@@ -5,7 +5,8 @@
 use crate::access::{Access, Slot};
 use crate::chooser::Objective;
 use crate::history::History;
-use crate::learner;
+use crate::learner::Trial;
+use crate::memory::Memory;
 use crate::policy::Setting;
 use crate::predictor::Model;
 use crate::shadow::{Mirror, Shadow, told};
@@ -74,10 +75,16 @@ pub struct Guard {
     /// Sampled accesses, all and faded.
     seen: f32,
     window: f32,
-    /// What the predictor's shadow hit, and what it was asked for, in worth; faded.
-    answered: f32,
+    /// Hits of the predictor's shadow, and what all hits would be, in worth; faded.
+    foreseen: f32,
     asked: f32,
     first_decision: f32,
+}
+
+impl Memory for Guard {
+    fn memory(&self) -> usize {
+        self.waiting.memory() + self.mirror.memory() + self.shadows.iter().map(Memory::memory).sum::<usize>()
+    }
 }
 
 impl Guard {
@@ -101,7 +108,7 @@ impl Guard {
             keep: 1.0 - 1.0 / (WINDOW.0 * shadow_entries).max(WINDOW.1),
             seen: 0.0,
             window: 0.0,
-            answered: 0.0,
+            foreseen: 0.0,
             asked: 0.0,
             first_decision: FIRST_DECISION * shadow_entries,
         };
@@ -134,15 +141,12 @@ impl Guard {
         self.leader.map(|leader| EXPERTS[leader])
     }
 
-    /// How the predictor and then the experts do.
-    pub fn shadows(&self) -> Vec<learner::Shadow> {
+    /// How the predictor, and then each expert, does.
+    pub fn trials(&self) -> Vec<Trial> {
         let ratio = |hits: f32| (self.asked > 0.0).then(|| (hits / self.asked).clamp(0.0, 1.0));
-        let expert = |(&name, lead): (&&'static str, &Lead)| learner::Shadow {
-            name,
-            hit_ratio: ratio(self.answered + lead.hits),
-        };
-        let learned = learner::Shadow { name: "learned", hit_ratio: ratio(self.answered) };
-        [learned].into_iter().chain(EXPERTS.iter().zip(&self.leads).map(expert)).collect()
+        let learned = Trial { name: "learned", hit_ratio: ratio(self.foreseen) };
+        let expert = |(name, lead): (_, &Lead)| Trial { name, hit_ratio: ratio(self.foreseen + lead.hits) };
+        [learned].into_iter().chain(EXPERTS.into_iter().zip(&self.leads).map(expert)).collect()
     }
 
     /// Notes an access, if its key is a sampled one; little work, so that hits stay cheap.
@@ -172,7 +176,7 @@ impl Guard {
             if self.leader.is_some() {
                 self.won.note(slot.is_some(), learned, worth, self.keep);
             }
-            self.answered = self.answered * self.keep + if learned { worth } else { 0.0 };
+            self.foreseen = self.foreseen * self.keep + if learned { worth } else { 0.0 };
             self.asked = self.asked * self.keep + worth;
             self.seen += 1.0;
             self.window = self.window * self.keep + 1.0;
@@ -219,8 +223,7 @@ mod tests {
     const EXPERT: usize = 3;
 
     fn guard() -> Guard {
-        let setting = Setting { capacity: 1000, seed: 1, objective: Objective::Objects };
-        Guard::new(&setting, &History::new(1000))
+        Guard::new(&Setting::new(1000, 1), &History::new(1000))
     }
 
     /// `count` accesses, which the expert hits and the predictor does not, or the other way round.

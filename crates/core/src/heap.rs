@@ -1,6 +1,7 @@
 //! A binary heap of slots, smallest key first, in which any slot can change its key or leave in O(log n).
 
 use crate::access::Slot;
+use crate::memory::count_memory;
 
 const ABSENT: u32 = u32::MAX;
 
@@ -10,6 +11,8 @@ pub struct SlotHeap {
     heap: Vec<(u64, Slot)>,
     position: Vec<u32>,
 }
+
+count_memory!(SlotHeap []: heap, position);
 
 impl SlotHeap {
     /// The smallest key and its slot.

@@ -5,6 +5,7 @@ use crate::chance::Chance;
 use crate::echo::Echo;
 use crate::features::View;
 use crate::line::{Line, Time, print};
+use crate::memory::count_memory;
 use crate::traffic::{Scale, Traffic};
 
 /// Ghosts that share a place; the one longest unused makes room.
@@ -30,6 +31,8 @@ impl Budget {
 
 /// Lines of keys that are not resident, in sets found by key.
 struct Ghosts(Vec<[Line; WAYS]>);
+
+count_memory!(Ghosts []: 0);
 
 impl Ghosts {
     fn new(count: usize) -> Self {
@@ -71,15 +74,12 @@ pub struct Residents {
     count: usize,
 }
 
+count_memory!(Residents []: lines);
+
 impl Residents {
     /// Number of residents.
     pub fn len(&self) -> usize {
         self.count
-    }
-
-    /// Bytes that the lines take.
-    pub fn memory(&self) -> usize {
-        self.lines.capacity() * size_of::<Line>()
     }
 
     /// The line in a slot; vacant when nothing is resident there.
@@ -143,6 +143,8 @@ pub struct History {
     echo: Echo,
     ghosts: Ghosts,
 }
+
+count_memory!(History []: residents, ghosts, echo);
 
 impl History {
     /// Of a cache that has served nothing yet.
@@ -220,11 +222,6 @@ impl History {
                 self.ghosts.0[self.ghosts.place(print)].iter().find(|line| line.print == print && !line.is_vacant())
             }
         }
-    }
-
-    /// Bytes that all this takes.
-    pub fn memory(&self) -> usize {
-        self.residents.memory() + self.ghosts.0.capacity() * size_of::<[Line; WAYS]>() + self.echo.memory()
     }
 
     /// A ghost, if chance finds one.

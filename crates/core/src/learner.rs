@@ -25,7 +25,7 @@ pub struct Explanation {
 
 /// Hits of a shadow cache that runs one policy on a sample of the keys; sums that fade.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shadow {
+pub struct Trial {
     /// Name of the policy.
     pub name: &'static str,
     /// Its hits, or weight of hits, per access or weight; `None` before the first.
@@ -38,7 +38,7 @@ pub struct Learning {
     /// The policy that is followed; `None` while the predictor decides.
     pub leader: Option<&'static str>,
     /// Every policy that may be followed and, first, the predictor.
-    pub shadows: Vec<Shadow>,
+    pub trials: Vec<Trial>,
     /// Samples taken.
     pub samples: usize,
     /// Models learned, other than the first.

@@ -2,6 +2,7 @@
 //! since a slot is on at most one of them.
 
 use crate::access::Slot;
+use crate::memory::count_memory;
 
 const NIL: Slot = Slot::MAX;
 
@@ -14,6 +15,8 @@ struct Link {
 /// The neighbours of every slot, whichever list it is on.
 #[derive(Default)]
 pub struct Links(Vec<Link>);
+
+count_memory!(Links []: 0);
 
 /// A list from front (newest) to back (oldest).
 pub struct List {

@@ -2,8 +2,10 @@
 
 use crate::access::{Access, Slot};
 pub use crate::chooser::Objective;
+use crate::diary::Student;
 use crate::error::Error;
 use crate::learner::Learner;
+use crate::memory::Memory;
 use crate::predictor::Model;
 
 mod arc;
@@ -22,7 +24,7 @@ use learned::Learned;
 /// Decides who leaves. Sees slots and accesses: never values, clocks or statistics.
 ///
 /// A slot belongs to the policy from `insert` until `evict` returns it or `remove` takes it away.
-pub trait Policy: Send {
+pub trait Policy: Memory + Send {
     /// The key of `access` is absent and about to be inserted; called once, before the evictions it causes.
     fn miss(&mut self, _access: &Access) {}
 
@@ -44,6 +46,11 @@ pub trait Policy: Send {
 
     /// The same policy as one that learns, if it is.
     fn learner(&self) -> Option<&dyn Learner> {
+        None
+    }
+
+    /// The same policy as one that predicts, if it does.
+    fn student(&mut self) -> Option<&mut dyn Student> {
         None
     }
 }

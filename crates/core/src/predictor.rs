@@ -3,9 +3,11 @@
 //! Kohavi & Li, "Oblivious decision trees, graphs, and top-down pruning", IJCAI 1995; in caching as trees since
 //! Song et al., "Learning relaxed Belady", NSDI 2020.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use crate::features::{BATCH, Columns};
+use crate::features::{BATCH, Columns, FEATURES};
+use crate::model_file::decode;
+use crate::prior::Prior;
 
 /// A score of one octave of time until the next access.
 pub const SCORE_ONE: f32 = 256.0;
@@ -19,8 +21,14 @@ pub fn octaves_to_capacities(octaves: f32) -> f32 {
     (octaves.exp2() - SOON).max(0.0)
 }
 
-/// The prior that is part of the package: see docs/decisions/0010-learned-policy.md.
-static SHIPPED: &[u8] = include_bytes!("prior.forest");
+/// The prior that is part of the package, and its metadata; `make prior` writes the file.
+static SHIPPED: LazyLock<(Arc<Prior>, String)> = LazyLock::new(|| {
+    let (prior, metadata) = decode(include_bytes!("prior.fcm")).expect("the shipped prior is of this version");
+    (Arc::new(prior), metadata)
+});
+
+/// Most trees of a forest, questions of a tree, and octaves of the constant: scores never overflow.
+const LIMITS: (u16, usize, i32) = (4096, 8, 1 << 20);
 
 /// First bytes of a stored forest; the number is that of the format and of the features.
 const MAGIC: &[u8; 4] = b"FCF1";
@@ -96,22 +104,28 @@ impl Forest {
         };
         let base = i32::from_le_bytes(next(4)?.try_into().ok()?);
         let count = u16::from_le_bytes(next(2)?.try_into().ok()?);
+        if count > LIMITS.0 || !(-LIMITS.2..=LIMITS.2).contains(&base) {
+            return None;
+        }
         let mut trees = Vec::with_capacity(count as usize);
         for _ in 0..count {
-            let depth = next(1)?[0] as usize;
-            let questions = next(2 * depth)?.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+            let depth = Some(next(1)?[0] as usize).filter(|&depth| depth <= LIMITS.1)?;
+            let questions: Vec<(u8, u8)> = next(2 * depth)?.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+            if questions.iter().any(|&(feature, _)| feature as usize >= FEATURES) {
+                return None;
+            }
             let leaves = next(2 << depth)?.chunks(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
             trees.push(Tree { questions, leaves });
         }
-        Some(Self { base, trees })
+        rest.is_empty().then_some(Self { base, trees })
     }
 }
 
 /// What was learned elsewhere, and what was learned here on top of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     /// Learned from other traffic, once.
-    pub prior: Arc<Forest>,
+    pub prior: Arc<Prior>,
     /// Learned from this traffic, again and again.
     pub residual: Forest,
 }
@@ -124,7 +138,22 @@ impl Model {
     /// Never: a test reads what is shipped.
     #[must_use]
     pub fn shipped() -> Self {
-        let prior = Forest::from_bytes(SHIPPED).expect("the shipped prior is of this version");
+        Self { prior: Arc::clone(&SHIPPED.0), residual: Forest::default() }
+    }
+
+    /// What is to be known of the prior that is part of the package: JSON.
+    ///
+    /// # Panics
+    ///
+    /// Never: a test reads what is shipped.
+    #[must_use]
+    pub fn shipped_metadata() -> &'static str {
+        &SHIPPED.1
+    }
+
+    /// A model that has learned nothing here.
+    #[must_use]
+    pub fn new(prior: Prior) -> Self {
         Self { prior: Arc::new(prior), residual: Forest::default() }
     }
 
@@ -141,12 +170,13 @@ impl Model {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::chance::Chance;
     use crate::features::{FEATURES, Row, columns};
 
-    fn forest(chance: &mut Chance) -> Forest {
+    /// Trees of random questions and answers.
+    pub(crate) fn forest(chance: &mut Chance) -> Forest {
         let tree = |chance: &mut Chance| Tree {
             questions: (0..5).map(|_| (chance.below(FEATURES) as u8, chance.below(256) as u8)).collect(),
             leaves: (0..32).map(|_| chance.below(2000) as i16 - 1000).collect(),
@@ -187,6 +217,6 @@ mod tests {
 
     #[test]
     fn the_shipped_prior_can_be_read() {
-        assert!(!Model::shipped().prior.trees.is_empty());
+        assert_ne!(*Model::shipped().prior, Prior::default());
     }
 }

@@ -98,9 +98,9 @@ mod tests {
     /// Rows of ages below and above a threshold, and a model that tells them apart.
     fn batch(rows: Vec<Row>, outcomes: Vec<Outcome>) -> Batch {
         let tree = Tree { questions: vec![(0, 100)], leaves: vec![-256, 512] };
-        let prior = Arc::new(Forest { base: 0, trees: vec![tree] });
+        let prior = Forest { base: 0, trees: vec![tree] }.into();
         let unseen = (0..rows.len() as u32).collect();
-        let model = Arc::new(Model { prior, residual: Forest::default() });
+        let model = Arc::new(Model::new(prior));
         Batch { rows, outcomes, unseen, entries: 100, model, seed: 1 }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::access::Slot;
 use crate::list::{Links, List};
+use crate::memory::count_memory;
 use crate::weights::Weights;
 
 /// `N` queues of slots, numbered from 0; a resident slot is on exactly one of them.
@@ -12,6 +13,8 @@ pub struct Segments<const N: usize> {
     queues: [List; N],
     totals: [u64; N],
 }
+
+count_memory!(Segments<N> [const N: usize]: links, weights, segment_of);
 
 impl<const N: usize> Default for Segments<N> {
     fn default() -> Self {

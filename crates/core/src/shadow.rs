@@ -7,6 +7,7 @@ use crate::chance::Chance;
 use crate::chooser::Chooser;
 use crate::history::{History, Residents};
 use crate::line::Line;
+use crate::memory::count_memory;
 use crate::policy::Setting;
 use crate::predictor::Model;
 use crate::removed::Removals;
@@ -24,6 +25,8 @@ pub fn told(print: u32, weight: u64) -> Access {
 
 /// What a classical policy would hold.
 pub struct Shadow(Store<(), ()>);
+
+count_memory!(Shadow []: 0);
 
 impl Shadow {
     /// An empty one, of a policy that needs no oracle.
@@ -65,6 +68,8 @@ pub struct Mirror {
     used: u64,
     capacity: u64,
 }
+
+count_memory!(Mirror []: table, residents);
 
 impl Mirror {
     /// An empty one.

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::access::{NEVER, Tick, mix};
+use crate::diary::Student;
 use crate::error::Error;
 use crate::policy::Setting;
 use crate::removed::Removals;
@@ -96,7 +97,7 @@ impl Accesses {
         &self.next
     }
 
-    fn size(&self, at: usize) -> u64 {
+    pub(crate) fn size(&self, at: usize) -> u64 {
         self.sizes.as_ref().map_or(1, |sizes| sizes[at])
     }
 }
@@ -140,6 +141,14 @@ impl Simulation {
     pub fn new(accesses: Arc<Accesses>, name: &str, setting: &Setting, weights: Weights) -> Result<Self, Error> {
         let store = Store::build(name, setting, Some(Arc::clone(&accesses.next)))?;
         Ok(Self { store, accesses, weights, counts: Counts::default(), removed: Removals::default() })
+    }
+
+    /// The policy as one that predicts.
+    ///
+    /// # Errors
+    /// It predicts nothing.
+    pub fn student(&mut self) -> Result<&mut dyn Student, Error> {
+        self.store.student()
     }
 
     /// Replays the next `steps` accesses, or those that are left, and returns the counts so far.

@@ -3,6 +3,8 @@
 //! ACM TOS 13(4), 2017; the four counters of an id share a cache line, as in Caffeine, and only the smallest of
 //! them count, as in the conservative update of Estan & Varghese, SIGCOMM 2002.
 
+use crate::memory::count_memory;
+
 /// Counters that an id owns, one in each quarter of its block.
 const DEPTH: u32 = 4;
 /// Largest value of a counter.
@@ -59,6 +61,8 @@ pub struct Sketch {
     entries: u64,
     additions: u64,
 }
+
+count_memory!(Sketch []: blocks);
 
 impl Default for Sketch {
     fn default() -> Self {

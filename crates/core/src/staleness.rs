@@ -2,6 +2,7 @@
 
 use crate::access::{Nanos, Slot};
 use crate::heap::SlotHeap;
+use crate::memory::count_memory;
 
 /// A moment that never comes.
 pub const FOREVER: Nanos = Nanos::MAX;
@@ -90,6 +91,8 @@ pub struct Lifetimes {
     of: Vec<Lifetime>,
     deadlines: SlotHeap,
 }
+
+count_memory!(Lifetimes []: of, deadlines);
 
 impl Lifetimes {
     /// The lifetime of a slot.

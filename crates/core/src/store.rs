@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::access::{Access, NEVER, Nanos, Slot, Tick};
 use crate::chance::Chance;
+use crate::diary::Student;
 use crate::error::Error;
 use crate::learner::{Explanation, Learner};
+use crate::memory::count_memory;
 use crate::policy::{self, Policy, Setting};
 use crate::removed::{Removals, Removed};
 use crate::staleness::{Freshness, Lifetime, Lifetimes, judge};
@@ -71,6 +73,8 @@ pub struct Store<K, V> {
     chance: Chance,
 }
 
+count_memory!(Store<K, V> [K, V]: table, weights, lifetimes, policy);
+
 impl<K, V> Store<K, V> {
     /// An empty store with the policy called `name`. An oracle tells the next access of every lookup to come.
     ///
@@ -133,6 +137,14 @@ impl<K, V> Store<K, V> {
     /// The policy as one that learns, if it does.
     pub fn learner(&self) -> Option<&dyn Learner> {
         self.policy.learner()
+    }
+
+    /// The policy as one that predicts.
+    ///
+    /// # Errors
+    /// It predicts nothing.
+    pub fn student(&mut self) -> Result<&mut dyn Student, Error> {
+        self.policy.student().ok_or(Error::PredictsNothing)
     }
 
     /// What a policy that learns believes of a key; without a trace, as all looking.

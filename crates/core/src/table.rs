@@ -3,6 +3,7 @@
 use hashbrown::HashTable;
 
 use crate::access::Slot;
+use crate::memory::count_memory;
 
 /// What a slot holds.
 pub struct Entry<K, V> {
@@ -20,6 +21,8 @@ pub struct Table<K, V> {
     entries: Vec<Option<Entry<K, V>>>,
     vacant: Vec<Slot>,
 }
+
+count_memory!(Table<K, V> [K, V]: index, entries, vacant);
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {

@@ -8,6 +8,7 @@ use crate::boost::{Shape, boost};
 use crate::chance::Chance;
 use crate::features::{BATCH, Row, columns};
 use crate::line::{Line, Time};
+use crate::memory::count_memory;
 use crate::predictor::{Model, SCORE_ONE, SOON};
 
 /// Times until the next access are told apart up to this many capacities.
@@ -45,6 +46,8 @@ pub struct Trainer {
     seen: Option<Time>,
     seed: u64,
 }
+
+count_memory!(Trainer []: samples);
 
 /// How a sample ended, or stands.
 #[derive(Clone, Copy, Debug)]
@@ -126,12 +129,6 @@ impl Trainer {
     #[must_use]
     pub fn samples(&self) -> usize {
         self.total
-    }
-
-    /// Bytes that the kept samples take.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        self.samples.capacity() * size_of::<Sample>()
     }
 
     /// What to learn from, when enough has changed since the last time.

@@ -1,10 +1,13 @@
 //! What slots weigh; holds nothing while all weigh 1, as they do in caches that count entries.
 
 use crate::access::Slot;
+use crate::memory::count_memory;
 
 /// The weight of every slot; 1 unless told otherwise.
 #[derive(Default)]
 pub struct Weights(Vec<u64>);
+
+count_memory!(Weights []: 0);
 
 impl Weights {
     /// The weight of a slot.

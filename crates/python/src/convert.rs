@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use forecache_core::access::{Nanos, spread};
 use forecache_core::error::Error;
+use forecache_core::model_file::Fault;
 use forecache_core::staleness::FOREVER;
 use forecache_core::store::Tag;
 use pyo3::buffer::PyBuffer;
@@ -80,6 +81,16 @@ pub fn error(error: &Error) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
+/// The error of a model file.
+#[cold]
+pub fn model_error(py: Python<'_>, fault: &Fault) -> PyErr {
+    translated(py, "ModelError", fault.to_string()).unwrap_or_else(|error| error)
+}
+
+fn translated(py: Python<'_>, name: &str, message: String) -> PyResult<PyErr> {
+    Ok(PyErr::from_value(py.import("forecache.errors")?.getattr(name)?.call1((message,))?))
+}
+
 /// The error of a key that cannot be hashed; what the key's own `__hash__` raises is not touched.
 #[cold]
 pub fn unhashable(key: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
@@ -92,9 +103,8 @@ pub fn unhashable(key: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
          make a key of the parts that matter, such as (name, id)",
         key.get_type()
     );
-    match py.import("forecache.errors").and_then(|errors| errors.getattr("KeyTypeError")?.call1((message,))) {
+    match translated(py, "KeyTypeError", message) {
         Ok(translated) => {
-            let translated = PyErr::from_value(translated);
             translated.set_cause(py, Some(error));
             translated
         }

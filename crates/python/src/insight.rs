@@ -35,8 +35,8 @@ pub fn explanation<'py>(py: Python<'py>, found: &Explanation, learning: &Learnin
 
 pub fn learning<'py>(py: Python<'py>, found: &Learning) -> PyResult<Bound<'py, PyDict>> {
     let hit_ratios = PyDict::new(py);
-    for shadow in &found.shadows {
-        hit_ratios.set_item(shadow.name, shadow.hit_ratio)?;
+    for trial in &found.trials {
+        hit_ratios.set_item(trial.name, trial.hit_ratio)?;
     }
     let quality = &found.quality;
     let calibration = quality.groups.iter().map(|group| (group.predicted, group.observed)).collect::<Vec<_>>();

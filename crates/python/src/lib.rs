@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 mod convert;
 mod insight;
 mod key;
+mod model;
 mod reader;
 mod recorder;
 mod shortcuts;
@@ -14,11 +15,15 @@ mod store;
 /// The native core of forecache.
 #[pymodule]
 mod _core {
+    use forecache_core::features::{CODES, NAMES};
     use forecache_core::policy::POLICIES;
     use forecache_core::recorder::{MODULUS, Op};
+    use forecache_core::trainer::HORIZON;
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
+    #[pymodule_export]
+    use crate::model::{Predictor, targets, training_rows};
     #[pymodule_export]
     use crate::reader::Reader;
     #[pymodule_export]
@@ -34,6 +39,9 @@ mod _core {
             let wanted = POLICIES.iter().filter(move |known| known.needs_oracle == oracle);
             PyTuple::new(module.py(), wanted.map(|known| known.name).collect::<Vec<_>>())
         };
+        module.add("FEATURES", PyTuple::new(module.py(), NAMES)?)?;
+        module.add("FEATURE_CODES", CODES)?;
+        module.add("HORIZON", HORIZON)?;
         module.add("POLICIES", names(false)?)?;
         module.add("OFFLINE_POLICIES", names(true)?)?;
         module.add("MODULUS", MODULUS)?;

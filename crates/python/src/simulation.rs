@@ -8,6 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::model::prior_of;
 use crate::{convert, insight};
 
 /// The columns of a trace that decide hits, with what can be known ahead: who comes back, and when.
@@ -51,26 +52,26 @@ pub struct Simulation(Mutex<simulate::Simulation>);
 #[pymethods]
 impl Simulation {
     #[new]
-    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0, objective="objects"))]
+    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0, objective="objects", model=None))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments of a constructor
     fn new(
+        py: Python<'_>,
         accesses: &Accesses,
         policy: &str,
         capacity: u64,
         weights: &str,
         seed: u64,
         objective: &str,
+        model: Option<&[u8]>,
     ) -> PyResult<Self> {
-        let weights = match weights {
-            "unit" => Weights::Unit,
-            "size" => Weights::Size,
-            other => {
-                let message = format!("weights is '{other}'; expected 'unit' or 'size'");
-                return Err(PyValueError::new_err(message));
-            }
-        };
         let setting = Setting { capacity, seed, objective: insight::objective(objective)? };
-        let simulation = simulate::Simulation::new(Arc::clone(&accesses.0), policy, &setting, weights);
-        Ok(Self(Mutex::new(simulation.map_err(|error| convert::error(&error))?)))
+        let simulation = simulate::Simulation::new(Arc::clone(&accesses.0), policy, &setting, weights_of(weights)?);
+        let mut simulation = simulation.map_err(|error| convert::error(&error))?;
+        if let Some(model) = model {
+            let prior = prior_of(py, model)?;
+            simulation.student().map_err(|error| convert::error(&error))?.begin_with(prior);
+        }
+        Ok(Self(Mutex::new(simulation)))
     }
 
     /// Replays the next `steps` accesses; returns accesses, hits, bytes and hit bytes so far.
@@ -83,6 +84,22 @@ impl Simulation {
     fn run_hits<'py>(&self, py: Python<'py>, steps: usize) -> Bound<'py, PyBytes> {
         let hits: Vec<u8> = py.detach(|| self.lock().hits(steps).into_iter().map(u8::from).collect());
         PyBytes::new(py, &hits)
+    }
+}
+
+/// What entries weigh, by name.
+pub fn weights_of(name: &str) -> PyResult<Weights> {
+    match name {
+        "unit" => Ok(Weights::Unit),
+        "size" => Ok(Weights::Size),
+        other => Err(PyValueError::new_err(format!("weights is '{other}'; expected 'unit' or 'size'"))),
+    }
+}
+
+impl Accesses {
+    /// The core's accesses.
+    pub fn shared(&self) -> &Arc<simulate::Accesses> {
+        &self.0
     }
 }
 

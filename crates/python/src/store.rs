@@ -14,10 +14,11 @@ use forecache_core::stats::Cause;
 use forecache_core::store::{Accept, Arrival, Glimpse};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PySuper, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PySuper, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::key::{Probe, id_of, is_native};
+use crate::model::{begin_with, prior_of};
 use crate::recorder::{Address, Note, Recorder};
 use crate::shortcuts::adopt;
 use crate::{convert, insight};
@@ -75,8 +76,8 @@ pub struct Store {
 impl Store {
     #[new]
     #[pyo3(signature = (capacity, policy, *, seed=0, shards=1, ttl=None, stale_ttl=0.0, jitter=0.0,
-                        clock=None, weigher=None, listener=None, oracle=None, recorder=None,
-                        objective="objects"))]
+                        clock=None, weigher=None, listener=None, oracle=None,
+                        objective="objects", recorder=None, model=None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments of a constructor
     fn new(
         capacity: u64,
@@ -90,13 +91,20 @@ impl Store {
         weigher: Option<Object>,
         listener: Option<Object>,
         oracle: Option<&Bound<'_, PyAny>>,
-        recorder: Option<Py<Recorder>>,
         objective: &str,
+        recorder: Option<Py<Recorder>>,
+        model: Option<&Bound<'_, PyBytes>>,
     ) -> PyResult<Self> {
+        let prior = model.map(|model| prior_of(model.py(), model.as_bytes())).transpose()?;
         let oracle: Option<Arc<[Tick]>> = oracle.map(convert::column).transpose()?.map(Into::into);
         let setting = Setting { capacity, seed, objective: insight::objective(objective)? };
         let shards = Shards::new(shards, policy, &setting, oracle.as_ref());
-        let shards = shards.map_err(|error| convert::error(&error))?.learning_elsewhere();
+        let shards = shards.map_err(|error| convert::error(&error))?;
+        if let Some(prior) = prior {
+            let begun = shards.iter().try_for_each(|mut shard| begin_with(&mut shard.store, &prior));
+            begun.map_err(|error| convert::error(&error))?;
+        }
+        let shards = shards.learning_elsewhere();
         let aging = Aging { ttl: ttl.map_or(FOREVER, convert::nanos), stale_ttl: convert::nanos(stale_ttl), jitter };
         let has_aged = AtomicBool::new(aging.ttl != FOREVER);
         Ok(Self { shards, aging, has_aged, started: Instant::now(), clock, weigher, listener, recorder, capacity })

@@ -9,6 +9,7 @@ from forecache import _core
 from forecache.serve.decorator import CachedFunction, Recipe, decorate
 from forecache.serve.learning import Explanation, Learning
 from forecache.serve.loader import Keep, Loader
+from forecache.serve.model import usable_model
 from forecache.serve.settings import (
     DEFAULT_POLICY,
     budget_of,
@@ -63,6 +64,8 @@ class Cache(_core.Store[K, V], StoredMapping[K, V]):
         negative_ttl: ttl of None as a loaded value; by default that of any value, 0 keeps no None.
         on_evict: called with key, value and cause ('evicted', 'expired', 'invalidated', 'replaced', 'rejected')
             after an entry left; what it raises is reported as unraisable and harms nothing.
+        model: path of a file that `forecache train` wrote; in place of one that cannot be used the model that is
+            part of the package serves, as it does by default, and a line in the log says why.
         weigher: weight of an entry from its key and value, at least 1; by default 1, or with `max_bytes` an
             estimate of its bytes.
         clock: seconds that never go back.
@@ -98,13 +101,15 @@ class Cache(_core.Store[K, V], StoredMapping[K, V]):
         on_evict: Callable[[K, V, str], object] | None = None,
         weigher: Callable[[K, V], int] | None = None,
         clock: Callable[[], float] | None = None,
+        model: str | os.PathLike[str] | None = None,
         seed: int = 0,
         shards: int = 1,
         record: AccessLog | str | os.PathLike[str] | None = None,
     ) -> Self:
         """Checks all arguments, and makes an empty cache."""
         budget = budget_of(capacity, max_bytes)
-        policy = policy_of(policy)
+        asked, policy = policy, policy_of(policy)
+        objective = objective_of(objective, max_bytes=max_bytes)
         check_share("jitter", jitter)
         check_whole("seed", seed, 0, LARGEST_SEED)
         check_whole("shards", shards, 1, budget)
@@ -114,7 +119,7 @@ class Cache(_core.Store[K, V], StoredMapping[K, V]):
         if weigher is None and max_bytes is not None:
             weigher = estimate_bytes
         unit = "bytes" if max_bytes is not None else "entries" if weigher is None else "weight"
-        log = open_log(record)
+        prior, log = usable_model(model, asked=asked, used=policy), open_log(record)
         settings = {"policy": policy, "capacity": budget, "unit": unit, "seed": seed, "shards": shards}
         self = super().__new__(
             cls,
@@ -128,8 +133,9 @@ class Cache(_core.Store[K, V], StoredMapping[K, V]):
             clock=clock,
             weigher=weigher,
             listener=on_evict,
+            objective=objective,
             recorder=None if log is None else log.attach(settings),
-            objective=objective_of(objective, max_bytes=max_bytes),
+            model=prior,
         )
         self._log = log
         self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl), clock)
@@ -256,12 +262,8 @@ class Cache(_core.Store[K, V], StoredMapping[K, V]):
     def stats(self) -> Stats:
         """Counts since the cache was made; subtract an earlier one for those of an interval."""
         loader = self._loader
-        return Stats(
-            **self._counts(),
-            loads=loader.loads,
-            load_failures=loader.load_failures,
-            load_seconds=loader.load_seconds,
-        )
+        loads, failures, seconds = loader.loads, loader.load_failures, loader.load_seconds
+        return Stats(**self._counts(), loads=loads, load_failures=failures, load_seconds=seconds)
 
     def explain(self, key: K) -> Explanation | None:
         """What the cache believes of a key, and why; None unless it learns and remembers the key.

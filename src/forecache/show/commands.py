@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from forecache import _core
-from forecache.show import history
+from forecache.show import history, learning
+from forecache.show.options import Format, Json, Seed, listed
 from forecache.show.output import print_json, print_tables
 
 if TYPE_CHECKING:
@@ -34,18 +35,13 @@ app = typer.Typer(
 traces = typer.Typer(help="Look at recorded traces, and convert them.", no_args_is_help=True)
 app.add_typer(traces, name="trace")
 app.add_typer(history.app, name="history")
+learning.attach(app)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A trace.")]
-Format = Annotated[
-    str | None,
-    typer.Option("--format", metavar="FORMAT", help="Format of the trace; by default the file tells."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Policies = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help=f"Some of {POLICIES}, separated by commas; by default all."),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Seed of every random choice.")]
 Sets = Annotated[
     Literal["access", "invalidate"],
     typer.Option(help="What a set does: count and insert as a get does, or write to the database and invalidate."),
@@ -219,11 +215,6 @@ def convert(
     trace: Trace = Trace.read(file, format)
     trace.write(target)
     typer.echo(f"{target}: {len(trace):,} accesses")
-
-
-def listed(text: str) -> list[str]:
-    """The parts of a list with commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def report(told: Silence, name: str, done: int, total: int) -> None:

@@ -5,6 +5,7 @@
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
 use crate::ghost::Ghost;
+use crate::memory::count_memory;
 use crate::segments::Segments;
 
 /// T1 of the paper: accessed once since they came.
@@ -23,6 +24,8 @@ pub struct Arc {
     /// Which list the key on its way in had left, when that is remembered.
     returning: Option<usize>,
 }
+
+count_memory!(Arc []: segments, ids, ghost);
 
 impl Arc {
     pub fn new(setting: &Setting) -> Self {

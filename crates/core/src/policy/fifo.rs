@@ -4,12 +4,15 @@
 use super::Policy;
 use crate::access::{Access, Slot};
 use crate::list::{Links, List};
+use crate::memory::count_memory;
 
 #[derive(Default)]
 pub struct Fifo {
     links: Links,
     queue: List,
 }
+
+count_memory!(Fifo []: links);
 
 impl Policy for Fifo {
     fn insert(&mut self, slot: Slot, _access: &Access) {

@@ -10,12 +10,15 @@ use crate::access::{Access, Slot};
 use crate::apprentice::Apprentice;
 use crate::chance::Chance;
 use crate::chooser::{Candidates, Chooser};
-use crate::features::{BATCH, row};
+use crate::diary::{Diary, Noted, Student};
+use crate::features::{BATCH, Row, row};
 use crate::guard::Guard;
 use crate::history::History;
 use crate::learner::Learner;
-use crate::line::{Line, print};
+use crate::line::{Line, Time, print};
+use crate::memory::count_memory;
 use crate::predictor::Model;
+use crate::prior::Prior;
 use crate::quality::{Quality, judge};
 use crate::shadow::{Shadow, told};
 use crate::trainer::{Batch, Trainer, fit};
@@ -61,7 +64,10 @@ pub struct Learned {
     guard: Option<Guard>,
     /// What the expert that is followed would hold.
     expert: Option<Shadow>,
+    diary: Option<Diary>,
 }
+
+count_memory!(Learned []: history, trainer, guard, expert);
 
 impl Learned {
     pub fn new(setting: &Setting, model: Model) -> Self {
@@ -79,6 +85,7 @@ impl Learned {
             chooser: Chooser::new(setting.objective),
             chance: Chance::new(setting.seed),
             expert: None,
+            diary: None,
         }
     }
 
@@ -119,6 +126,12 @@ impl Learned {
         victim
     }
 
+    fn note(&mut self, row: Row, last: Time) {
+        if let Some(diary) = &mut self.diary {
+            diary.note(Noted { row, now: self.history.now, last, entries: self.history.scale.entries });
+        }
+    }
+
     fn sample(&mut self, candidates: &Candidates) {
         let now = self.history.now;
         let at = self.chance.below(BATCH);
@@ -126,12 +139,16 @@ impl Learned {
             Some(&slot) => self.history.residents.at_mut(slot),
             None => &mut self.history.incoming,
         };
-        self.trainer.sample(line, row(&candidates.columns, at), now);
+        let last = line.last;
+        let row = row(&candidates.columns, at);
+        self.trainer.sample(line, row, now);
+        self.note(row, last);
         if self.chance.draw() < GHOST_SAMPLES {
             if let Some(mut ghost) = self.history.draw_ghost(&mut self.chance) {
                 let row = self.history.view().row(&ghost);
                 self.trainer.sample(&mut ghost, row, now);
                 self.history.set_ghost(ghost);
+                self.note(row, ghost.last);
             }
         }
         self.learn();
@@ -162,6 +179,20 @@ impl Learned {
     fn install(&mut self, model: Model) {
         self.model = Arc::new(model);
         self.fits += 1;
+    }
+}
+
+impl Student for Learned {
+    fn begin_with(&mut self, prior: Prior) {
+        self.model = Arc::new(Model::new(prior));
+    }
+
+    fn keep_diary(&mut self, most: usize) {
+        self.diary = Some(Diary::new(most, self.setting.seed));
+    }
+
+    fn take_diary(&mut self) -> Vec<Noted> {
+        self.diary.take().map(Diary::into_noted).unwrap_or_default()
     }
 }
 
@@ -222,6 +253,10 @@ impl Policy for Learned {
     }
 
     fn learner(&self) -> Option<&dyn Learner> {
+        Some(self)
+    }
+
+    fn student(&mut self) -> Option<&mut dyn Student> {
         Some(self)
     }
 }

@@ -6,6 +6,7 @@
 use super::Policy;
 use crate::access::{Access, Slot};
 use crate::list::{Links, List};
+use crate::memory::count_memory;
 
 /// Index of a class.
 type Rank = Slot;
@@ -27,6 +28,8 @@ pub struct Lfu {
     order: List,
     order_links: Links,
 }
+
+count_memory!(Lfu []: links, rank_of, classes, vacant, order_links);
 
 impl Lfu {
     /// The class of `frequency`, which is `below`'s neighbour if it exists; the rarest of all when `below` is `None`.

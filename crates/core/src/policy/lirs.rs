@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
 use crate::list::{Links, List};
+use crate::memory::count_memory;
 
 /// One part in a hundred of the capacity is for entries of high inter-reference recency; section 3.3 of the paper.
 const HIGH_SHARE: u64 = 100;
@@ -57,6 +58,8 @@ pub struct Lirs {
     /// Whether the key on its way in was on the stack.
     returning: bool,
 }
+
+count_memory!(Lirs []: blocks, vacant, node_of, memory, stack_links, links);
 
 impl Lirs {
     pub fn new(setting: &Setting) -> Self {

@@ -4,12 +4,15 @@
 use super::Policy;
 use crate::access::{Access, Slot};
 use crate::list::{Links, List};
+use crate::memory::count_memory;
 
 #[derive(Default)]
 pub struct Lru {
     links: Links,
     queue: List,
 }
+
+count_memory!(Lru []: links);
 
 impl Policy for Lru {
     fn insert(&mut self, slot: Slot, _access: &Access) {

@@ -5,12 +5,15 @@
 use super::Policy;
 use crate::access::{Access, Slot};
 use crate::heap::SlotHeap;
+use crate::memory::count_memory;
 
 #[derive(Default)]
 pub struct Min {
     /// Smallest key first, so the key is the complement of the next access.
     farthest: SlotHeap,
 }
+
+count_memory!(Min []: farthest);
 
 impl Policy for Min {
     fn insert(&mut self, slot: Slot, access: &Access) {

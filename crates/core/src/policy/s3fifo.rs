@@ -5,6 +5,7 @@
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
 use crate::ghost::Ghost;
+use crate::memory::count_memory;
 use crate::segments::Segments;
 
 const SMALL: usize = 0;
@@ -33,6 +34,8 @@ pub struct S3Fifo {
     /// Before the first eviction the main queue takes what the small one has no room for.
     filling: bool,
 }
+
+count_memory!(S3Fifo []: segments, ids, hits, ghost);
 
 impl S3Fifo {
     pub fn new(setting: &Setting) -> Self {

@@ -5,6 +5,7 @@
 use super::Policy;
 use crate::access::{Access, Slot};
 use crate::list::{Links, List};
+use crate::memory::count_memory;
 
 #[derive(Default)]
 pub struct Sieve {
@@ -14,6 +15,8 @@ pub struct Sieve {
     /// Where the next sweep starts; the oldest entry when `None`.
     hand: Option<Slot>,
 }
+
+count_memory!(Sieve []: links, visited);
 
 impl Policy for Sieve {
     fn insert(&mut self, slot: Slot, _access: &Access) {

@@ -7,6 +7,7 @@ use super::{Policy, Setting};
 use crate::access::{Access, Slot};
 use crate::chance::Chance;
 use crate::climber::Climber;
+use crate::memory::count_memory;
 use crate::segments::Segments;
 use crate::sketch::{Fingerprint, Sketch};
 
@@ -43,6 +44,8 @@ pub struct TinyLfu {
     /// Whether the key on its way in is too heavy for the window, and has not yet won against a victim.
     contested: bool,
 }
+
+count_memory!(TinyLfu []: segments, fingerprints, sketch);
 
 impl TinyLfu {
     pub fn new(setting: &Setting) -> Self {

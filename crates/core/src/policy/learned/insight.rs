@@ -4,7 +4,9 @@ use super::Learned;
 use crate::access::Slot;
 use crate::chooser::Objective;
 use crate::features::columns;
+use crate::guard::Guard;
 use crate::learner::{Explanation, Learner, Learning};
+use crate::memory::Memory;
 use crate::predictor::{SCORE_ONE, octaves_to_capacities};
 
 impl Learner for Learned {
@@ -27,14 +29,14 @@ impl Learner for Learned {
         let (failures, worked) =
             self.apprentice.as_ref().map(|apprentice| (apprentice.failed, apprentice.worked)).unwrap_or_default();
         Learning {
-            leader: self.guard.as_ref().and_then(super::Guard::leader_name),
-            shadows: self.guard.as_ref().map(super::Guard::shadows).unwrap_or_default(),
+            leader: self.guard.as_ref().and_then(Guard::leader_name),
+            trials: self.guard.as_ref().map(Guard::trials).unwrap_or_default(),
             samples: self.trainer.samples(),
             fits: self.fits,
             failures,
             worked,
-            trees: (self.model.prior.trees.len(), self.model.residual.trees.len()),
-            memory: self.history.memory() + self.trainer.memory(),
+            trees: (self.model.prior.trees(), self.model.residual.trees.len()),
+            memory: self.memory(),
             quality: self.quality.clone(),
         }
     }

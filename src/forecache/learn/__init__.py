@@ -1,0 +1,1 @@
+"""Learning from recorded accesses: datasets, predictors, model files, evaluation and tuning."""
