@@ -15,10 +15,8 @@ from forecache import POLICIES, Cache
 from forecache.errors import TraceFormatError
 from forecache.record.log import AccessLog
 from forecache.record.trace import Op, Trace
+from tests.laws.test_policies import LEARNING
 from tests.record.logs import Directories, in_a_directory, replay, rows_in, run, steps
-
-# Fits its models in a thread of its own, so that the moment they begin to decide depends on time.
-LEARNING = {"learned"}
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// How long an apprentice rests, in durations of his work; nobody else starts meanwhile.
 const REST: u32 = 9;
+/// How long at most: work that seems to take very long was rather kept waiting for a processor.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// The process in which an apprentice is at work, or 0. After a fork it names the parent: the child is free.
 static AT_WORK: AtomicU32 = AtomicU32::new(0);
@@ -87,7 +89,7 @@ impl<T: Send + Sync + 'static> Apprentice<T> {
         let worker = Arc::clone(&desk);
         let job = move || {
             let _permit = permit;
-            thread::sleep(REST * finish(work, worker));
+            thread::sleep((REST * finish(work, worker)).min(LONGEST_REST));
         };
         match thread::Builder::new().name("forecache-learn".to_owned()).spawn(job) {
             Ok(_) => self.errand = Some(Errand { desk, process: process::id() }),

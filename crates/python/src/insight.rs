@@ -5,7 +5,7 @@ use forecache_core::learner::{Explanation, Learning};
 use forecache_core::policy::Objective;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 
 /// The policy that decides while none is followed.
 const LEARNED: &str = "learned";
@@ -40,6 +40,7 @@ pub fn learning<'py>(py: Python<'py>, found: &Learning) -> PyResult<Bound<'py, P
     }
     let quality = &found.quality;
     let calibration = quality.groups.iter().map(|group| (group.predicted, group.observed)).collect::<Vec<_>>();
+    let calibration = PyTuple::new(py, calibration)?;
     let told = state(py, found)?;
     told.set_item("hit_ratios", hit_ratios)?;
     told.set_item("samples", found.samples)?;

@@ -77,7 +77,7 @@ impl Store {
     #[new]
     #[pyo3(signature = (capacity, policy, *, seed=0, shards=1, ttl=None, stale_ttl=0.0, jitter=0.0,
                         clock=None, weigher=None, listener=None, oracle=None,
-                        objective="objects", recorder=None, model=None))]
+                        objective="objects", in_background=false, recorder=None, model=None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments of a constructor
     fn new(
         capacity: u64,
@@ -92,6 +92,7 @@ impl Store {
         listener: Option<Object>,
         oracle: Option<&Bound<'_, PyAny>>,
         objective: &str,
+        in_background: bool,
         recorder: Option<Py<Recorder>>,
         model: Option<&Bound<'_, PyBytes>>,
     ) -> PyResult<Self> {
@@ -99,12 +100,14 @@ impl Store {
         let oracle: Option<Arc<[Tick]>> = oracle.map(convert::column).transpose()?.map(Into::into);
         let setting = Setting { capacity, seed, objective: insight::objective(objective)? };
         let shards = Shards::new(shards, policy, &setting, oracle.as_ref());
-        let shards = shards.map_err(|error| convert::error(&error))?;
+        let mut shards = shards.map_err(|error| convert::error(&error))?;
         if let Some(prior) = prior {
             let begun = shards.iter().try_for_each(|mut shard| begin_with(&mut shard.store, &prior));
             begun.map_err(|error| convert::error(&error))?;
         }
-        let shards = shards.learning_elsewhere();
+        if in_background {
+            shards = shards.learning_elsewhere();
+        }
         let aging = Aging { ttl: ttl.map_or(FOREVER, convert::nanos), stale_ttl: convert::nanos(stale_ttl), jitter };
         let has_aged = AtomicBool::new(aging.ttl != FOREVER);
         Ok(Self { shards, aging, has_aged, started: Instant::now(), clock, weigher, listener, recorder, capacity })
@@ -296,6 +299,12 @@ impl Store {
     fn _learning<'py>(&self, py: Python<'py>, shard: usize) -> PyResult<Option<Bound<'py, PyDict>>> {
         let found = self.shards.iter().nth(shard).and_then(|shard| Some(shard.store.learner()?.learning()));
         found.map(|learning| insight::learning(py, &learning)).transpose()
+    }
+
+    /// Number of parts.
+    #[getter]
+    fn _shards(&self) -> usize {
+        self.shards.iter().count()
     }
 
     /// All keys and values that are fresh, as a list of pairs.

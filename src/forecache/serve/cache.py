@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self, TypeVar, cast, overload
 
-from forecache import _core
+from forecache.serve import settings
 from forecache.serve.decorator import CachedFunction, Recipe, decorate
-from forecache.serve.learning import Explanation, Learning
+from forecache.serve.learning import Transparent
 from forecache.serve.loader import Keep, Loader
 from forecache.serve.model import usable_model
-from forecache.serve.settings import (
-    DEFAULT_POLICY,
-    budget_of,
-    check_callable,
-    check_share,
-    check_whole,
-    objective_of,
-    open_log,
-    policy_of,
-)
 from forecache.serve.signal import DUE, MISSING
 from forecache.serve.stats import Stats
 from forecache.serve.views import StoredMapping
@@ -41,7 +31,7 @@ P = ParamSpec("P")
 LARGEST_SEED: Final = 2**64 - 1
 
 
-class Cache(_core.Store[K, V], StoredMapping[K, V]):
+class Cache(Transparent[K, V], StoredMapping[K, V]):
     """Keys to values within a budget of entries or of bytes; safe from many threads, tasks and after a fork.
 
     >>> cache = Cache(capacity=1000, ttl="5m")
@@ -53,10 +43,8 @@ class Cache(_core.Store[K, V], StoredMapping[K, V]):
     Args:
         capacity: most entries; give this or `max_bytes`.
         max_bytes: most bytes of keys, values and bookkeeping, as a number or as '256MiB'.
-        policy: which entry leaves when another needs its room; one of `forecache.POLICIES`. Where the environment
-            says FORECACHE_LEARNING=off, 'tinylfu' takes the place of 'learned'.
-        objective: what a policy that learns makes large, with `max_bytes`: 'objects', the number of hits, which is
-            the default, or 'bytes', their bytes.
+        policy: which entry leaves when another needs its room; one of `forecache.POLICIES`.
+        objective: with `max_bytes`, what 'learned' makes large: hits, 'objects' by default, or their 'bytes'.
         ttl: how long values are fresh: seconds, '5m', or a timedelta; None for ever.
         stale_ttl: how long past that they may be served by `get_or_load` while a refresh runs in the background.
         jitter: share of the ttl, in [0, 1), by which chance shortens it, so that what was stored together does
@@ -80,19 +68,18 @@ class Cache(_core.Store[K, V], StoredMapping[K, V]):
     Values may leave at any time; `set` says whether one stayed.
     """
 
-    __slots__ = ("_loader", "_log", "_parameters", "_shards")
+    __slots__ = ("_loader", "_log", "_parameters")
 
     _loader: Loader
     _log: AccessLog | None
     _parameters: dict[str, Any]
-    _shards: int
 
     def __new__(
         cls,
         capacity: int | None = None,
         *,
         max_bytes: int | str | None = None,
-        policy: str = DEFAULT_POLICY,
+        policy: str = settings.DEFAULT_POLICY,
         objective: Literal["objects", "bytes"] | None = None,
         ttl: Duration | None = None,
         stale_ttl: Duration = 0,
@@ -107,20 +94,18 @@ class Cache(_core.Store[K, V], StoredMapping[K, V]):
         record: AccessLog | str | os.PathLike[str] | None = None,
     ) -> Self:
         """Checks all arguments, and makes an empty cache."""
-        budget = budget_of(capacity, max_bytes)
-        asked, policy = policy, policy_of(policy)
-        objective = objective_of(objective, max_bytes=max_bytes)
-        check_share("jitter", jitter)
-        check_whole("seed", seed, 0, LARGEST_SEED)
-        check_whole("shards", shards, 1, budget)
-        check_callable("clock", clock, "time.monotonic")
-        check_callable("weigher", weigher, "lambda key, value: len(value)")
-        check_callable("on_evict", on_evict, "lambda key, value, cause: None")
-        if weigher is None and max_bytes is not None:
-            weigher = estimate_bytes
+        budget = settings.budget_of(capacity, max_bytes)
+        asked, policy = policy, settings.policy_of(policy)
+        settings.check_share("jitter", jitter)
+        settings.check_whole("seed", seed, 0, LARGEST_SEED)
+        settings.check_whole("shards", shards, 1, budget)
+        settings.check_callable("clock", clock, "time.monotonic")
+        settings.check_callable("weigher", weigher, "lambda key, value: len(value)")
+        settings.check_callable("on_evict", on_evict, "lambda key, value, cause: None")
+        weigher = estimate_bytes if weigher is None and max_bytes is not None else weigher
         unit = "bytes" if max_bytes is not None else "entries" if weigher is None else "weight"
-        prior, log = usable_model(model, asked=asked, used=policy), open_log(record)
-        settings = {"policy": policy, "capacity": budget, "unit": unit, "seed": seed, "shards": shards}
+        prior, log = usable_model(model, asked=asked, used=policy), settings.open_log(record)
+        header = {"policy": policy, "capacity": budget, "unit": unit, "seed": seed, "shards": shards}
         self = super().__new__(
             cls,
             budget,
@@ -133,14 +118,14 @@ class Cache(_core.Store[K, V], StoredMapping[K, V]):
             clock=clock,
             weigher=weigher,
             listener=on_evict,
-            objective=objective,
-            recorder=None if log is None else log.attach(settings),
+            objective=settings.objective_of(objective, max_bytes=max_bytes),
+            in_background=True,
+            recorder=None if log is None else log.attach(header),
             model=prior,
         )
         self._log = log
         self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl), clock)
         self._parameters = {"capacity": budget, "policy": policy, "ttl": ttl, "stale_ttl": stale_ttl, "typed": True}
-        self._shards = shards
         return self
 
     def get_or_load(
@@ -265,22 +250,6 @@ class Cache(_core.Store[K, V], StoredMapping[K, V]):
         loads, failures, seconds = loader.loads, loader.load_failures, loader.load_seconds
         return Stats(**self._counts(), loads=loads, load_failures=failures, load_seconds=seconds)
 
-    def explain(self, key: K) -> Explanation | None:
-        """What the cache believes of a key, and why; None unless it learns and remembers the key.
-
-        >>> cache = Cache(capacity=100)
-        >>> cache["user:7"] = "Ada"
-        >>> cache.explain("user:7").resident, cache.explain("user:8")
-        (True, None)
-        """
-        found = self._explain(key)
-        return None if found is None else Explanation(**found)
-
-    def learning(self, shard: int = 0) -> Learning | None:
-        """How far the cache has learned; None unless it learns. Each shard learns by itself."""
-        check_whole("shard", shard, 0, self._shards - 1)
-        found = self._learning(shard)
-        return None if found is None else Learning(**{**found, "calibration": tuple(found["calibration"])})
 
     def close(self) -> None:
         """Waits for background refreshes, and ends the access log; the cache stays usable."""

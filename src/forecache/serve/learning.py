@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-__all__ = ["Explanation", "Learning"]
+from forecache import _core
+from forecache.serve.settings import check_whole
+
+__all__ = ["Explanation", "Learning", "Transparent"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +57,27 @@ class Learning:
     def mean_fit_seconds(self) -> float | None:
         """Mean duration of a fit in seconds; None before the first."""
         return self.fit_seconds / self.fits if self.fits else None
+
+
+class Transparent(_core.Store[K, V]):
+    """A store that tells why it keeps what it keeps."""
+
+    __slots__ = ()
+
+    def explain(self, key: K) -> Explanation | None:
+        """What the cache believes of a key, and why; None unless it learns and remembers the key.
+
+        >>> from forecache import Cache
+        >>> cache = Cache(capacity=100)
+        >>> cache["user:7"] = "Ada"
+        >>> cache.explain("user:7").resident, cache.explain("user:8")
+        (True, None)
+        """
+        found = self._explain(key)
+        return None if found is None else Explanation(**found)
+
+    def learning(self, shard: int = 0) -> Learning | None:
+        """How far the cache has learned; None unless it learns. Each shard learns by itself."""
+        check_whole("shard", shard, 0, self._shards - 1)
+        found = self._learning(shard)
+        return None if found is None else Learning(**found)

@@ -57,6 +57,9 @@ def simulate(
         str, typer.Option(metavar="SIZES", help="Shares of the keys, entries or bytes, as in '0.1%,5000,64MiB'.")
     ] = "0.1%,1%,10%",
     weights: Annotated[Literal["unit", "size"], typer.Option(help="What an entry weighs: 1, or its bytes.")] = "unit",
+    objective: Annotated[
+        Literal["objects", "bytes"], typer.Option(help="What learned makes large: hits, or their bytes.")
+    ] = "objects",
     sets: Sets = "access",
     jobs: Annotated[
         int | None,
@@ -93,6 +96,7 @@ def simulate(
                 names,
                 listed(capacities),
                 weights=weights,
+                objective=objective,
                 sets=sets,
                 jobs=jobs,
                 seed=seed,

@@ -23,6 +23,7 @@ with extra(TRACES):
 __all__ = [
     "BASELINE",
     "BOUND",
+    "Objective",
     "Progress",
     "Row",
     "Sets",
@@ -34,6 +35,7 @@ __all__ = [
 
 Progress = Callable[[int, int], object]  # told how many accesses are done, and of how many
 Counts = tuple[int, int, int, int]  # accesses, hits, bytes asked for, bytes of the hits
+Objective = Literal["objects", "bytes"]  # what a policy that learns makes large: hits, or their bytes
 Sets = Literal["access", "invalidate"]  # a set counts and inserts as a get does; or it drops the entry
 
 BASELINE: Final = "lru"  # where the gap begins
@@ -105,6 +107,7 @@ def simulate(
     capacities: Iterable[Capacity | str | int],
     *,
     weights: Weights = "unit",
+    objective: Objective = "objects",
     sets: Sets = "access",
     jobs: int | None = None,
     seed: int = 0,
@@ -117,6 +120,7 @@ def simulate(
         policies: names among `known_policies()`.
         capacities: as `Capacity.parse` takes them.
         weights: whether an entry weighs 1 or its size in bytes.
+        objective: whether policies that learn make the number of hits large or their bytes.
         sets: whether a set is an access like any other, or, as behind a service that writes to its database and
             then drops the key, counts nothing and invalidates the entry.
         jobs: replays at once; by default as many as there are cores.
@@ -142,7 +146,7 @@ def simulate(
     if not specs:
         raise CapacityError("no capacity given; expected one or more, such as '0.1%', '5000' or '64MiB'")
     cells = [Cell(name, what.resolve(trace, weights=weights), spec) for spec, what in specs for name in names]
-    start = starter(trace, weights, sets, seed)
+    start = starter(trace, weights, sets, seed, objective)
     live = sets == "invalidate" and bool(trace.op.any())  # in Python, where threads would only take turns
     results = _run_all(cells, start, len(trace), 1 if live else jobs, on_progress or (lambda done, total: None))
     return [_row(trace.name, weights, cell, *result) for cell, result in zip(cells, results, strict=True)]
@@ -187,7 +191,7 @@ def _row(trace: str, weights: Weights, cell: Cell, counts: Counts, seconds: floa
     )
 
 
-def starter(trace: Trace, weights: Weights, sets: Sets, seed: int) -> Callable[[Cell], Replay]:
+def starter(trace: Trace, weights: Weights, sets: Sets, seed: int, objective: Objective) -> Callable[[Cell], Replay]:
     """What begins a replay; whatever all replays share is made here, once.
 
     Raises:
@@ -198,21 +202,27 @@ def starter(trace: Trace, weights: Weights, sets: Sets, seed: int) -> Callable[[
     if sets == "access" or not trace.op.any():
         keys, sizes = np.ascontiguousarray(trace.key), np.ascontiguousarray(trace.size).view(np.uint64)
         accesses = _core.Accesses(keys.data, sizes.data)
-        return lambda cell: _core.Simulation(accesses, cell.policy, cell.capacity, weights=weights, seed=seed)
+        return lambda cell: _core.Simulation(
+            accesses, cell.policy, cell.capacity, weights=weights, seed=seed, objective=objective
+        )
     written = trace.op.astype(bool)
     oracle = next_lookups(trace.key, written).data
-    return lambda cell: Invalidating(trace, cell, oracle, weights, seed)
+    return lambda cell: Invalidating(trace, cell, oracle, weights, seed, objective)
 
 
 class Invalidating:
     """A replay through a live store, in which sets invalidate."""
 
-    def __init__(self, trace: Trace, cell: Cell, oracle: memoryview, weights: Weights, seed: int) -> None:
+    def __init__(
+        self, trace: Trace, cell: Cell, oracle: memoryview, weights: Weights, seed: int, objective: Objective
+    ) -> None:
         """At the start of the trace, with an empty store."""
         self._trace = trace
         self._by_size = weights == "size"
         offline = cell.policy in _core.OFFLINE_POLICIES
-        self._store = _core.Store[int, None](cell.capacity, cell.policy, seed=seed, oracle=oracle if offline else None)
+        self._store = _core.Store[int, None](
+            cell.capacity, cell.policy, seed=seed, oracle=oracle if offline else None, objective=objective
+        )
         self._at = 0
         self._counts = NOTHING
 
