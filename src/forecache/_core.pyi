@@ -12,10 +12,23 @@ _V = TypeVar("_V")
 _D = TypeVar("_D")
 _Duration = str | float | timedelta
 
-__all__ = ["OFFLINE_POLICIES", "POLICIES", "Accesses", "Entry", "Reader", "Simulation", "Store"]
+__all__ = [
+    "MODULUS",
+    "OFFLINE_POLICIES",
+    "OPS",
+    "POLICIES",
+    "Accesses",
+    "Entry",
+    "Reader",
+    "Recorder",
+    "Simulation",
+    "Store",
+]
 
 POLICIES: Final[tuple[str, ...]]
 OFFLINE_POLICIES: Final[tuple[str, ...]]
+OPS: Final[tuple[str, ...]]
+MODULUS: Final[int]
 
 @final
 class Entry(Generic[_V]):
@@ -51,6 +64,47 @@ class Reader:
     def misses(self) -> int:
         """Reads that found nothing."""
 
+@final
+class Recorder:
+    """Recent accesses, in a buffer of fixed length."""
+
+    def __new__(
+        cls,
+        capacity: int,
+        sample: float,
+        secret: bytes,
+        *,
+        wake: Callable[[], object] | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> Self: ...
+    def drain(self) -> tuple[int, tuple[int, int], dict[str, bytes]]:
+        """Takes what was recorded: the number of accesses, the times of the first and the last, and the columns."""
+
+    def fingerprint(self, key: Any, /) -> int | None:
+        """The 64 bits that stand for a key in the log; None if it cannot be recorded."""
+
+    def reset(self) -> None:
+        """Begins anew: after a fork, what was recorded is the parent's to write."""
+
+    def close(self) -> None:
+        """Records nothing from now on; what was recorded can still be drained."""
+
+    @property
+    def threshold(self) -> int:
+        """The sample holds the keys whose fingerprint modulo `MODULUS` is below this."""
+
+    @property
+    def pending(self) -> int:
+        """Accesses that wait to be drained."""
+
+    @property
+    def dropped(self) -> int:
+        """Accesses that found no room."""
+
+    @property
+    def unrecordable(self) -> int:
+        """Accesses to keys that have no fingerprint."""
+
 @disjoint_base
 class Store(Generic[_K, _V]):
     """A bounded table of Python objects."""
@@ -69,6 +123,7 @@ class Store(Generic[_K, _V]):
         weigher: Callable[[_K, _V], int] | None = None,
         listener: Callable[[_K, _V, str], object] | None = None,
         oracle: Buffer | None = None,
+        recorder: Recorder | None = None,
     ) -> Self: ...
     @property
     def capacity(self) -> int: ...

@@ -37,7 +37,8 @@ class Sketch:
 
     The block is chosen by the low bits of the fingerprint, bits 16 to 47 of the id; the counters by the four bytes of
     that fingerprint, mixed: bit 0 of byte i selects one of the words 2 i and 2 i + 1, bits 1 to 4 a counter in it.
-    Only the smallest of the four count an access. After sixteen additions per entry all counters are halved, and the sum of additions with them.
+    Only the smallest of the four count an access. After sixteen additions per entry all counters are halved, and
+    the sum of additions with them.
     """
 
     def __init__(self) -> None:

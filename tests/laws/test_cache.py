@@ -11,40 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from forecache import POLICIES, Cache
 from tests.clock import Clock
+from tests.laws.keys import KEYS, place_of
 
-
-@dataclass(frozen=True)
-class Point:
-    x: object
-
-
-class Text(str):
-    __slots__ = ()
-
-
-class Number(int):
-    pass
-
-
-class Colliding:
-    """All of one hash, told apart only by Python code."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __hash__(self) -> int:
-        return 7
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Colliding) and self.name == other.name
-
-
-# Each is a key of its own, though many of them are equal.
-KEYS: list[Any] = [
-    *(1, True, 1.0, "1", b"1", None, 1j, Number(1), Text("1"), (1,), (True,), (1.0,), ((1,),), ((True,),), ("1",)),
-    *(Point(1), Point(2), (Point(1),), frozenset([1]), (None,), (), "", 7, 2, 3, 4, 5),
-    *(Colliding("a"), Colliding("b"), (Colliding("a"),)),
-]
 TAGS = ["red", "green", "blue"]
 
 keys = st.integers(0, len(KEYS) - 1)
@@ -297,11 +265,6 @@ class CacheLaws(RuleBasedStateMachine):
             assert fresh_until <= self.clock() + ttl
             assert abs(expires_at - fresh_until - stale_ttl) < 1e-8
         self.model[key] = Expected(value, entry.weight, fresh_until, expires_at, frozenset(tags))
-
-
-def place_of(key: Any) -> int:
-    """Where a key stands in `KEYS`, by identity: equal keys of other types stand elsewhere."""
-    return next(place for place, known in enumerate(KEYS) if known is key)
 
 
 def caught(act: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from forecache import Cache
 from forecache.errors import KeyTypeError
-from tests.laws.test_cache import KEYS
+from tests.laws.keys import KEYS
 
 
 def nested(item: object, depth: int) -> object:

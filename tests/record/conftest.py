@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import hypothesis.strategies as st
+import pytest
 
 from forecache.record.trace import Op, Trace
+from tests.record.logs import Directories
 
 UINT32 = 2**32 - 1
 INT64 = 2**63 - 1
@@ -33,3 +37,8 @@ def traces(draw: st.DrawFn) -> Trace:
 
 
 st.register_type_strategy(Trace, traces())
+
+
+@pytest.fixture
+def directories(tmp_path: Path) -> Directories:
+    return Directories(tmp_path)

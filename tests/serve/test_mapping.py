@@ -76,7 +76,7 @@ def test_a_cache_is_no_key(cache: Cache[Any, Any]) -> None:
 def test_items_may_be_changed_while_one_looks_at_them() -> None:
     cache: Cache[int, int] = Cache(5, policy="fifo")
     cache.update({number: number for number in range(5)})
-    for key, _ in cache.items():  # noqa: PERF102 - the pairs are looked at
+    for key, _ in cache.items():
         cache[key + 100] = key
     for key in cache:
         cache.delete(key)

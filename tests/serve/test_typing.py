@@ -54,8 +54,7 @@ class Shop:
 assert_type(plain(1, b="y"), list[str])
 assert_type(plain.cache_info().hits, int)
 assert_type(plain.invalidate(1), bool)
-pending = coroutine(1)
-assert_type(pending, Coroutine[Any, Any, bytes])
+pending = assert_type(coroutine(1), Coroutine[Any, Any, bytes])
 assert_type(Shop().price(1), float)
 assert_type(Shop.name(), str)
 

@@ -33,7 +33,7 @@ class Slotted:
 
 
 class Private:
-    __slots__ = "__hidden"  # noqa: PLC0205 - as people write
+    __slots__ = "__hidden"
 
     def __init__(self, hidden: str) -> None:
         self.__hidden = hidden

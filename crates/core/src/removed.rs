@@ -45,6 +45,11 @@ impl<K, V> Removals<K, V> {
         self.first.is_none()
     }
 
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Removed<K, V>> {
+        self.first.iter().chain(&self.rest)
+    }
+
     /// Forgets all of them.
     pub fn clear(&mut self) {
         self.first = None;

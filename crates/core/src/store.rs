@@ -137,6 +137,18 @@ impl<K, V> Store<K, V> {
         accept: Accept,
         same: impl FnMut(&K) -> bool,
     ) -> Option<(&V, Freshness)> {
+        self.get_weighed(id, now, accept, same).map(|(value, freshness, _)| (value, freshness))
+    }
+
+    /// The same, and tells the weight.
+    #[inline(always)]
+    pub fn get_weighed(
+        &mut self,
+        id: u64,
+        now: Nanos,
+        accept: Accept,
+        same: impl FnMut(&K) -> bool,
+    ) -> Option<(&V, Freshness, u64)> {
         let mut access = self.access(id, NonZeroU64::MIN, self.tick);
         self.tick += 1;
         let Some((slot, freshness)) = self.servable(id, now, accept, same) else {
@@ -150,7 +162,7 @@ impl<K, V> Store<K, V> {
         }
         access.weight = self.weights.of(slot);
         self.policy.hit(slot, &access);
-        Some((&self.table.at(slot).value, freshness))
+        Some((&self.table.at(slot).value, freshness, access.weight))
     }
 
     /// Looks a key up without a trace: no count, no recency. Expired entries are not shown.

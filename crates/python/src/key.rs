@@ -15,7 +15,7 @@ use crate::shortcuts::scalars_equal;
 const MOST_COMPARISONS: usize = 1000;
 
 /// Depth of nested tuples that are compared natively.
-const DEEPEST_TUPLE: usize = 8;
+pub const DEEPEST_TUPLE: usize = 8;
 
 /// Whether two keys are the same, as far as that can be told without running Python code.
 enum Verdict {

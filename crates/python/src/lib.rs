@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 mod convert;
 mod key;
 mod reader;
+mod recorder;
 mod shortcuts;
 mod simulation;
 mod store;
@@ -13,11 +14,14 @@ mod store;
 #[pymodule]
 mod _core {
     use forecache_core::policy::POLICIES;
+    use forecache_core::recorder::{MODULUS, Op};
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
     #[pymodule_export]
     use crate::reader::Reader;
+    #[pymodule_export]
+    use crate::recorder::Recorder;
     #[pymodule_export]
     use crate::simulation::{Accesses, Simulation};
     #[pymodule_export]
@@ -30,6 +34,8 @@ mod _core {
             PyTuple::new(module.py(), wanted.map(|known| known.name).collect::<Vec<_>>())
         };
         module.add("POLICIES", names(false)?)?;
-        module.add("OFFLINE_POLICIES", names(true)?)
+        module.add("OFFLINE_POLICIES", names(true)?)?;
+        module.add("MODULUS", MODULUS)?;
+        module.add("OPS", PyTuple::new(module.py(), Op::ALL.map(Op::name))?)
     }
 }

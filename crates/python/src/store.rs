@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use forecache_core::access::{Nanos, Tick};
 use forecache_core::policy::{POLICIES, Setting};
+use forecache_core::recorder::Op;
 use forecache_core::shards::{Debris, Shard, Shards};
 use forecache_core::staleness::{Aging, FOREVER, Freshness, Lifetime};
 use forecache_core::stats::Cause;
@@ -18,6 +19,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert;
 use crate::key::{Probe, id_of, is_native};
+use crate::recorder::{Address, Note, Recorder};
 use crate::shortcuts::adopt;
 
 /// The methods that a subclass makes its own.
@@ -25,7 +27,7 @@ const ADOPTED: [&str; 3] = ["get", "set", "_read"];
 
 pub type Object = Py<PyAny>;
 type ObjectShard = Shard<Object, Object, Object>;
-type ObjectDebris = Debris<Object, Object, Object>;
+pub type ObjectDebris = Debris<Object, Object, Object>;
 
 /// What a cache keeps about one key; times are seconds of the cache's clock.
 #[pyclass(frozen, get_all, module = "forecache")]
@@ -63,6 +65,8 @@ pub struct Store {
     clock: Option<Object>,
     weigher: Option<Object>,
     listener: Option<Object>,
+    recorder: Option<Py<Recorder>>,
+    /// Largest total weight of the entries.
     #[pyo3(get)]
     capacity: u64,
 }
@@ -71,7 +75,7 @@ pub struct Store {
 impl Store {
     #[new]
     #[pyo3(signature = (capacity, policy, *, seed=0, shards=1, ttl=None, stale_ttl=0.0, jitter=0.0,
-                        clock=None, weigher=None, listener=None, oracle=None))]
+                        clock=None, weigher=None, listener=None, oracle=None, recorder=None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments of a constructor
     fn new(
         capacity: u64,
@@ -85,13 +89,14 @@ impl Store {
         weigher: Option<Object>,
         listener: Option<Object>,
         oracle: Option<&Bound<'_, PyAny>>,
+        recorder: Option<Py<Recorder>>,
     ) -> PyResult<Self> {
         let oracle: Option<Arc<[Tick]>> = oracle.map(convert::column).transpose()?.map(Into::into);
         let shards = Shards::new(shards, policy, &Setting { capacity, seed }, oracle.as_ref());
         let shards = shards.map_err(|error| convert::error(&error))?;
         let aging = Aging { ttl: ttl.map_or(FOREVER, convert::nanos), stale_ttl: convert::nanos(stale_ttl), jitter };
         let has_aged = AtomicBool::new(aging.ttl != FOREVER);
-        Ok(Self { shards, aging, has_aged, started: Instant::now(), clock, weigher, listener, capacity })
+        Ok(Self { shards, aging, has_aged, started: Instant::now(), clock, weigher, listener, recorder, capacity })
     }
 
     /// Makes the methods that are called most as fast in a subclass as here.
@@ -164,7 +169,7 @@ impl Store {
         weight: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let aging = self.aging_of(ttl, stale_ttl)?;
-        self.store(key, value, aging, tags, weight, |shard, arrival, now, probe, debris| {
+        self.store(Op::Set, key, value, aging, tags, weight, |shard, arrival, now, probe, debris| {
             let lifetime = aging.lifetime(now, 0, || shard.store.chance().draw());
             shard.put(Arrival { lifetime, ..arrival }, now, |key| probe.is(key), debris)
         })
@@ -175,8 +180,11 @@ impl Store {
     fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let now = self.now(key.py())?;
         let mut debris = Debris::default();
-        let was_there =
-            self.on_shard(key, |shard, probe| shard.remove(probe.id, now, |key| probe.is(key), &mut debris))?;
+        let was_there = self.on_noted_shard(key, |shard, probe, note| {
+            let was_there = shard.remove(probe.id, now, |key| probe.is(key), &mut debris);
+            let had_any = was_there || !debris.flights.is_empty();
+            (was_there, note.is_some_and(|note| note.record(Op::Delete, 1, had_any)))
+        })?;
         self.report(key.py(), debris);
         Ok(was_there)
     }
@@ -185,15 +193,16 @@ impl Store {
     #[pyo3(signature = (tag, /))]
     fn invalidate_tag(&self, tag: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (py, tag) = (tag.py(), convert::tag(tag)?);
-        Ok(self.sweep_shards(py, |shard, debris| shard.remove_tag(tag, debris)))
+        self.sweep_shards(py, Op::Delete, |shard, debris| shard.remove_tag(tag, debris))
     }
 
     /// Removes everything.
-    fn clear(&self, py: Python<'_>) {
-        self.sweep_shards(py, |shard, debris| {
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        let clear = |shard: &mut ObjectShard, debris: &mut ObjectDebris| {
             shard.clear(debris);
             0
-        });
+        };
+        self.sweep_shards(py, Op::Clear, clear).map(drop)
     }
 
     /// Begins the load of a key, or returns the ticket of the one in flight.
@@ -228,7 +237,7 @@ impl Store {
         tags: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let aging = self.aging_of(ttl, stale_ttl)?;
-        self.store(key, value, aging, tags, None, |shard, arrival, now, probe, debris| {
+        self.store(Op::Load, key, value, aging, tags, None, |shard, arrival, now, probe, debris| {
             let load_time = convert::nanos(load_seconds);
             let lifetime = aging.lifetime(now, load_time, || shard.store.chance().draw());
             shard.land(Arrival { lifetime, ..arrival }, now, |flying| flying.is(ticket), |key| probe.is(key), debris)
@@ -237,7 +246,7 @@ impl Store {
 
     /// Ends a load that produced nothing to store; false when it was cancelled before.
     fn _abandon(&self, key: &Bound<'_, PyAny>, ticket: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let id = id_of(key)?;
+        let id = self.id_of(key)?;
         let mut dropped = Vec::new();
         Ok(self.shards.of(id).flights.end(id, |flying| flying.is(ticket), &mut dropped))
     }
@@ -298,7 +307,7 @@ impl Store {
 
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: Object) -> PyResult<()> {
         let aging = self.aging;
-        self.store(key, value, aging, None, None, |shard, arrival, now, probe, debris| {
+        self.store(Op::Set, key, value, aging, None, None, |shard, arrival, now, probe, debris| {
             let lifetime = aging.lifetime(now, 0, || shard.store.chance().draw());
             shard.put(Arrival { lifetime, ..arrival }, now, |key| probe.is(key), debris)
         })?;
@@ -334,6 +343,7 @@ impl Store {
                 visit.call(ticket)?;
             }
         }
+        visit.call(&self.recorder)?;
         for callable in [&self.clock, &self.weigher, &self.listener].into_iter().flatten() {
             visit.call(callable)?;
         }
@@ -349,17 +359,33 @@ impl Store {
 impl Store {
     #[inline(always)] // the path of every hit
     pub fn look_up(&self, key: &Bound<'_, PyAny>, accept: Accept) -> PyResult<Option<(Object, Freshness)>> {
+        if self.recorder.is_some() {
+            return self.look_up_and_record(key, accept);
+        }
         let now = self.now(key.py())?;
-        self.on_shard(key, |shard, probe| {
+        self.on_shard_of(key, id_of(key)?, |shard, probe| {
             let found = shard.store.get(probe.id, now, accept, |key| probe.is(key));
             found.map(|(value, freshness)| (value.clone_ref(key.py()), freshness))
         })
     }
 
+    #[inline(never)] // its length would slow down lookups that are not recorded
+    fn look_up_and_record(&self, key: &Bound<'_, PyAny>, accept: Accept) -> PyResult<Option<(Object, Freshness)>> {
+        let now = self.now(key.py())?;
+        self.on_noted_shard(key, |shard, probe, note| {
+            let found = shard.store.get_weighed(probe.id, now, accept, |key| probe.is(key));
+            let (weight, hit) = found.map_or((1, false), |(_, _, weight)| (weight, true));
+            let due = note.is_some_and(|note| note.record(Op::Get, weight, hit));
+            (found.map(|(value, freshness, _)| (value.clone_ref(key.py()), freshness)), due)
+        })
+    }
+
     /// Weighs a value, lets `place` put it into its shard, and reports what left.
     #[inline]
+    #[allow(clippy::too_many_arguments)] // those of `set`, and what is done with them
     fn store(
         &self,
+        op: Op,
         key: &Bound<'_, PyAny>,
         value: Object,
         aging: Aging,
@@ -375,26 +401,71 @@ impl Store {
         }
         let now = self.now(py)?;
         let mut debris = Debris::default();
-        let stayed = self.on_shard(key, |shard, probe| {
+        let stayed = self.on_noted_shard(key, |shard, probe, note| {
+            let due = note.is_some_and(|note| {
+                let was_there = shard.store.peek(probe.id, now, |key| probe.is(key)).is_some();
+                note.record(op, weight.get(), was_there)
+            });
             let (id, key) = (probe.id, key.clone().unbind());
             let arrival = Arrival { id, key, value, weight, lifetime: Lifetime::IMMORTAL, tags };
-            place(shard, arrival, now, probe, &mut debris)
+            (place(shard, arrival, now, probe, &mut debris), due)
         })?;
         self.report(py, debris);
         Ok(stayed)
     }
 
-    /// Runs `act` on the locked shard of a key. No Python code runs meanwhile: comparisons that need it are made
-    /// before.
-    #[inline(always)] // the path of every hit
+    #[inline]
+    fn id_of(&self, key: &Bound<'_, PyAny>) -> PyResult<u64> {
+        self.recorder.as_ref().map_or_else(|| id_of(key), |recorder| recorder.get().id_of(key))
+    }
+
+    /// Runs `act` on the locked shard of a key.
+    #[inline]
     fn on_shard<R>(
         &self,
         key: &Bound<'_, PyAny>,
         act: impl FnOnce(&mut ObjectShard, &Probe<'_, '_>) -> R,
     ) -> PyResult<R> {
-        let probe = Probe::new(key, id_of(key)?);
-        let mut shard = if is_native(key) { self.shards.of(probe.id) } else { self.compare_first(&probe)? };
+        self.on_shard_of(key, self.id_of(key)?, act)
+    }
+
+    /// The same, for an access that is to be recorded; `act` also tells whether the recorder has to be woken.
+    #[inline]
+    fn on_noted_shard<R>(
+        &self,
+        key: &Bound<'_, PyAny>,
+        act: impl FnOnce(&mut ObjectShard, &Probe<'_, '_>, Option<&Note<'_>>) -> (R, bool),
+    ) -> PyResult<R> {
+        let Some(recorder) = self.recorder.as_ref().map(Py::get) else {
+            return self.on_shard_of(key, id_of(key)?, |shard, probe| act(shard, probe, None).0);
+        };
+        let Address { id, is_native, note } = recorder.address(key)?;
+        let probe = Probe::new(key, id);
+        let mut shard = if is_native { self.shards.of(id) } else { self.lock(&probe)? };
+        let (result, due) = act(&mut shard, &probe, note.as_ref());
+        drop(shard);
+        recorder.wake_if(due, key.py());
+        Ok(result)
+    }
+
+    /// Runs `act` on the locked shard of a key whose id is known. No Python code runs meanwhile: comparisons that
+    /// need it are made before.
+    #[inline(always)] // the path of every hit
+    fn on_shard_of<R>(
+        &self,
+        key: &Bound<'_, PyAny>,
+        id: u64,
+        act: impl FnOnce(&mut ObjectShard, &Probe<'_, '_>) -> R,
+    ) -> PyResult<R> {
+        let probe = Probe::new(key, id);
+        let mut shard = self.lock(&probe)?;
         Ok(act(&mut shard, &probe))
+    }
+
+    /// Locks the shard of a key.
+    #[inline(always)]
+    fn lock(&self, probe: &Probe<'_, '_>) -> PyResult<MutexGuard<'_, ObjectShard>> {
+        if is_native(probe.object) { Ok(self.shards.of(probe.id)) } else { self.compare_first(probe) }
     }
 
     /// Locks the shard of a key, once every comparison that needs Python code has been made.
@@ -415,12 +486,16 @@ impl Store {
     fn sweep_shards(
         &self,
         py: Python<'_>,
+        op: Op,
         mut remove: impl FnMut(&mut ObjectShard, &mut ObjectDebris) -> usize,
-    ) -> usize {
+    ) -> PyResult<usize> {
         let mut debris = Debris::default();
         let removed = self.shards.iter().map(|mut shard| remove(&mut shard, &mut debris)).sum();
+        if let Some(recorder) = &self.recorder {
+            recorder.get().record_sweep(py, op, &debris)?;
+        }
         self.report(py, debris);
-        removed
+        Ok(removed)
     }
 
     fn aging_of(&self, ttl: Option<&Bound<'_, PyAny>>, stale_ttl: Option<&Bound<'_, PyAny>>) -> PyResult<Aging> {

@@ -107,7 +107,7 @@ class Trace:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], format: str | None = None) -> Trace:
-        """The trace in a file.
+        """The trace in a file, or in the directory of an access log.
 
         Args:
             path: any format of `forecache.record.formats.FORMATS`; all but Parquet may be compressed, as `.zst`.

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Awaitable, Callable, ItemsView, Iterable, MutableMapping, ValuesView
-from typing import Any, Final, NoReturn, ParamSpec, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Self, TypeVar, cast, overload
 
 from forecache import _core
 from forecache.serve.decorator import CachedFunction, Recipe, decorate
-from forecache.serve.flight import waiting
 from forecache.serve.loader import Keep, Loader
-from forecache.serve.settings import budget_of, check_callable, check_policy, check_share, check_whole
+from forecache.serve.settings import budget_of, check_callable, check_policy, check_share, check_whole, open_log
 from forecache.serve.signal import DUE, MISSING
 from forecache.serve.stats import Stats
 from forecache.serve.views import Items, Values
 from forecache.serve.weigh import estimate_bytes
 from forecache.units import Duration, parse_duration, parse_ttl
+
+if TYPE_CHECKING:
+    import os
+
+    from forecache.record.log import AccessLog
 
 __all__ = ["Cache"]
 
@@ -54,6 +56,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         clock: seconds that never go back.
         seed: of every random choice.
         shards: independent parts with a lock each; one is right unless threads run without the GIL.
+        record: an `AccessLog`, or the directory of one, to which every access is recorded.
 
     Raises:
         ConfigurationError: an argument cannot be used; the message says what is expected.
@@ -62,9 +65,10 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
     Values may leave at any time; `set` says whether one stayed.
     """
 
-    __slots__ = ("_loader", "_parameters")
+    __slots__ = ("_loader", "_log", "_parameters")
 
     _loader: Loader
+    _log: AccessLog | None
     _parameters: dict[str, Any]
 
     def __new__(
@@ -82,6 +86,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         clock: Callable[[], float] | None = None,
         seed: int = 0,
         shards: int = 1,
+        record: AccessLog | str | os.PathLike[str] | None = None,
     ) -> Self:
         """Checks all arguments, and makes an empty cache."""
         budget = budget_of(capacity, max_bytes)
@@ -94,6 +99,9 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         check_callable("on_evict", on_evict, "lambda key, value, cause: None")
         if weigher is None and max_bytes is not None:
             weigher = estimate_bytes
+        unit = "bytes" if max_bytes is not None else "entries" if weigher is None else "weight"
+        log = open_log(record)
+        settings = {"policy": policy, "capacity": budget, "unit": unit, "seed": seed, "shards": shards}
         self = super().__new__(
             cls,
             budget,
@@ -106,10 +114,11 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
             clock=clock,
             weigher=weigher,
             listener=on_evict,
+            recorder=None if log is None else log.attach(settings),
         )
+        self._log = log
         self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl), clock)
         self._parameters = {"capacity": budget, "policy": policy, "ttl": ttl, "stale_ttl": stale_ttl, "typed": True}
-        living[id(self)] = self
         return self
 
     def get_or_load(
@@ -132,7 +141,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         if value is MISSING:
             return cast("V", self._loader.load(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         if value is DUE:
-            return cast("V", self._serve_due(key, loader, Keep.parse(ttl, stale_ttl, tags)))
+            return cast("V", self._loader.serve_due(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         return cast("V", value)
 
     async def aget_or_load(
@@ -149,7 +158,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         if value is MISSING:
             return cast("V", await self._loader.aload(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         if value is DUE:
-            return cast("V", await self._aserve_due(key, loader, Keep.parse(ttl, stale_ttl, tags)))
+            return cast("V", await self._loader.aserve_due(key, loader, Keep.parse(ttl, stale_ttl, tags)))
         return cast("V", value)
 
     async def aget(self, key: K, default: Any = None) -> Any:
@@ -263,8 +272,10 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         return Values(self)
 
     def close(self) -> None:
-        """Waits for background refreshes; the cache stays usable."""
+        """Waits for background refreshes, and ends the access log; the cache stays usable."""
         self._loader.close()
+        if self._log is not None:
+            self._log.close()
 
     def __enter__(self) -> Self:
         """The cache itself."""
@@ -285,33 +296,3 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
             f"a {type(self).__name__} cannot be pickled or copied, since threads may be waiting in it; "
             "make one where it is needed, and pass it dict(cache.items())"
         )
-
-    def _serve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
-        """A value that may be served but must be refreshed; loaded if it left in between."""
-        entry = self.peek(key)
-        if entry is None:
-            return self._loader.load(key, loader, keep)
-        self._loader.refresh(key, loader, keep, entry)
-        return entry.value
-
-    async def _aserve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
-        """The same in a task."""
-        entry = self.peek(key)
-        if entry is None:
-            return await self._loader.aload(key, loader, keep)
-        self._loader.arefresh(key, loader, keep, entry)
-        return entry.value
-
-
-living: weakref.WeakValueDictionary[int, Cache[Any, Any]] = weakref.WeakValueDictionary()
-
-
-def after_fork_in_child() -> None:
-    """In a child process the parent's threads do not run: what they were loading must not be waited for."""
-    waiting.after_fork()
-    for cache in list(living.values()):
-        cache._loader.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=after_fork_in_child)

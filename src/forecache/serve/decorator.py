@@ -107,7 +107,7 @@ def decorate(cache: Cache[Any, Any], function: Callable[P, R_co], recipe: Recipe
         "_function_": function,
         "_read_": reader.read,
         "_load_": cache._loader.aload if is_async else cache._loader.load,
-        "_serve_due_": cache._aserve_due if is_async else cache._serve_due,
+        "_serve_due_": cache._loader.aserve_due if is_async else cache._loader.serve_due,
         "_key_of_": recipe.key,
         "_in_order_": in_order,
         "_Keep_": Keep,

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from forecache.errors import LoadInterruptedError
+from forecache.serve.forks import renew_after_fork
 
 __all__ = ["Flight", "inside", "running_loop", "waiting", "waiting_for"]
 
@@ -58,12 +59,13 @@ class Waiting:
 
     def __init__(self) -> None:
         """Nobody waits."""
-        self.lock = threading.RLock()  # finalizers and signal handlers may come while it is held
-        self.blocked: dict[asyncio.AbstractEventLoop, Flight] = {}  # loops that stand still until a flight ends
+        self.after_fork()
+        renew_after_fork(self)
 
     def after_fork(self) -> None:
         """Forgets the threads that are not here."""
-        self.__init__()  # type: ignore[misc]
+        self.lock = threading.RLock()  # finalizers and signal handlers may come while it is held
+        self.blocked: dict[asyncio.AbstractEventLoop, Flight] = {}  # loops that stand still until a flight ends
 
     def needs(self, flight: Flight, flights: tuple[Flight, ...], loop: asyncio.AbstractEventLoop | None) -> bool:
         """Whether `flight` cannot end before one of `flights` does, or while `loop` stands still."""

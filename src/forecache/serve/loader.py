@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from forecache import _core
 from forecache.errors import ConfigurationError
 from forecache.serve.flight import Flight, inside, running_loop, waiting_for
+from forecache.serve.forks import renew_after_fork
 from forecache.units import Duration, parse_duration, parse_ttl
 
 __all__ = ["Keep", "Loader"]
@@ -46,10 +47,10 @@ def tuple_of_tags(tags: Iterable[str] | None) -> tuple[str, ...] | None:
     """Tags that can be read more than once.
 
     Raises:
-        ConfigurationError: they are a single str, whose letters would be taken for tags.
+        TypeError: they are a single str, whose letters would be taken for tags.
     """
     if isinstance(tags, str):
-        raise ConfigurationError(f"tags is the str {tags!r}; expected several, as in [{tags!r}]")
+        raise TypeError(f"tags is the str {tags!r}; expected several, as in [{tags!r}]")
     return None if tags is None else tuple(tags)
 
 
@@ -70,6 +71,7 @@ class Loader:
         self.loads = 0
         self.load_failures = 0
         self.load_seconds = 0.0
+        renew_after_fork(self)
 
     def load(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
         """Loads, or waits for the load in flight; loads by itself where waiting would never end."""
@@ -87,6 +89,22 @@ class Loader:
             self._start(key, flight, self._fly(key, flight, loader, keep))
         with waiting_for(flight) as may_wait:
             return await (asyncio.wrap_future(flight.future) if may_wait else resolved(loader(key)))
+
+    def serve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
+        """A value that may be served but must be refreshed; loaded if it left in between."""
+        entry = self._store.peek(key)
+        if entry is None:
+            return self.load(key, loader, keep)
+        self.refresh(key, loader, keep, entry)
+        return entry.value
+
+    async def aserve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
+        """The same in a task."""
+        entry = self._store.peek(key)
+        if entry is None:
+            return await self.aload(key, loader, keep)
+        self.arefresh(key, loader, keep, entry)
+        return entry.value
 
     def refresh(self, key: Any, loader: Callable[[Any], Any], keep: Keep, old: _core.Entry[Any]) -> None:
         """Replaces an entry in the background, unless its key is being loaded already."""

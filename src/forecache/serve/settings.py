@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from forecache import _core
 from forecache.errors import CapacityError, ConfigurationError, UnknownPolicyError
 from forecache.units import parse_size
 
-__all__ = ["budget_of", "check_callable", "check_policy", "check_share", "check_whole"]
+if TYPE_CHECKING:
+    import os
+
+    from forecache.record.log import AccessLog
+
+__all__ = ["budget_of", "check_callable", "check_policy", "check_share", "check_whole", "open_log"]
 
 LARGEST_CAPACITY: Final = 2**62  # entries or bytes; twice that still fits in 64 bits
 
@@ -51,3 +56,12 @@ def check_callable(name: str, value: Any, form: str) -> None:
     """Whether a setting can be called, where it is given."""
     if value is not None and not callable(value):
         raise ConfigurationError(f"{name} is {value!r}, which cannot be called; expected a function such as {form}")
+
+
+def open_log(record: AccessLog | str | os.PathLike[str] | None) -> AccessLog | None:
+    """The log to record to, if there is to be one."""
+    if record is None:
+        return None
+    from forecache.record.log import AccessLog
+
+    return record if isinstance(record, AccessLog) else AccessLog(record)

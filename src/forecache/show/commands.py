@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from forecache import _core
+from forecache.show import history
+from forecache.show.output import print_json, print_tables
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from forecache.record.trace import Trace
     from forecache.show.progress import Silence
 
 __all__ = ["app"]
 
 POLICIES = ", ".join((*_core.POLICIES, *_core.OFFLINE_POLICIES))
-FILE_WIDTH = 100  # columns, where there is no terminal to tell
 EXIT_CODES = "Exit codes: 0 done, 2 what was asked for cannot be done, 130 interrupted."
 
 app = typer.Typer(
@@ -36,6 +33,7 @@ app = typer.Typer(
 )
 traces = typer.Typer(help="Look at recorded traces, and convert them.", no_args_is_help=True)
 app.add_typer(traces, name="trace")
+app.add_typer(history.app, name="history")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A trace.")]
 Format = Annotated[
@@ -236,24 +234,3 @@ def report(told: Silence, name: str, done: int, total: int) -> None:
 def file_name(name: str) -> str:
     """A name as a file may have it."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".") or "trace"
-
-
-def print_json(value: Any) -> None:
-    """JSON on stdout; the items of an array one a line."""
-    if not isinstance(value, list) or not value:
-        sys.stdout.write(f"{json.dumps(value, indent=2)}\n")
-        return
-    for number, item in enumerate(value):
-        sys.stdout.write(f"{',' if number else '['}\n  {json.dumps(item)}")
-    sys.stdout.write("\n]\n")
-
-
-def print_tables(*tables: Table) -> None:
-    """Tables on stdout."""
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = FILE_WIDTH
-    for table in tables:
-        console.print(table)

@@ -62,7 +62,9 @@ NAMES: Final = ", ".join(FORMATS)
 
 
 def read(path: Path, format: str | None = None) -> Trace:
-    """The trace in a file; its format is the one given, or that of the suffix, or what the content shows.
+    """The trace in a file, or in a directory of access logs.
+
+    The format of a file is the one given, or that of the suffix, or what the content shows.
 
     Raises:
         TraceFormatError: the file cannot be read, its format cannot be found, or it is not of that format.
@@ -72,6 +74,10 @@ def read(path: Path, format: str | None = None) -> Trace:
 
     if format is not None and format not in FORMATS:
         raise TraceFormatError(f"{path}: format {format!r} is unknown; expected one of {NAMES}")
+    if path.is_dir():
+        from forecache.record import history
+
+        return history.read(path)
     data = content.load(path)
     if not data or data.isspace():
         raise EmptyTraceError(f"{path}: the file is empty; expected at least one access; record or fetch it again")

@@ -1,4 +1,4 @@
-"""Parquet traces: columns time, key, size, op, and the schema metadata `trace` as JSON.
+"""Parquet traces: columns time, key, size, op, and the schema metadata `trace` as JSON; and files of access logs.
 
 A cut file or a damaged footer is refused; some damage within a page makes polars abort the process, which cannot be
 caught here. Read files of unknown origin in a process of their own.
@@ -7,7 +7,7 @@ caught here. Read files of unknown origin in a process of their own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from forecache.errors import TraceFormatError
 from forecache.extras import TRACES, extra
+from forecache.record.columnfile import METADATA_KEY
 from forecache.record.formats import stem
 from forecache.record.formats.columns import accesses, choose
 from forecache.record.trace import Op, Trace
@@ -22,9 +23,8 @@ from forecache.record.trace import Op, Trace
 with extra(TRACES):
     import polars as pl
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "readable"]
 
-METADATA_KEY: Final = "trace"
 OP_NAMES: Final = [op.name.lower() for op in Op]
 
 
@@ -34,21 +34,31 @@ def decode(data: bytes, path: Path) -> Trace:
     Raises:
         TraceFormatError: the file is damaged, or a column is missing, of another type, or holds what it may not.
     """
-    with _readable(path):
+    with readable(path):
         names = list(pl.read_parquet_schema(BytesIO(data)))
         written = pl.read_parquet_metadata(BytesIO(data)).get(METADATA_KEY, "{}")
+    metadata = _metadata(written, path)
+    if "log" in metadata:
+        return _log(data, metadata, path)
     chosen = choose(names, str(path))
-    with _readable(path):
+    with readable(path):
         table = pl.read_parquet(BytesIO(data), columns=[names[position] for position in chosen.values()])
     table = table.rename({names[position]: column for column, position in chosen.items()})
-    metadata = _metadata(written, path)
     name = str(metadata.pop("name", stem(path)))
     columns = accesses(table, lambda row: str(path) if row is None else f"{path}, row {row}")
     return Trace.from_columns(**columns, name=name, metadata=metadata)
 
 
+def _log(data: bytes, metadata: Mapping[str, Any], path: Path) -> Trace:
+    from forecache.record import history
+
+    with readable(path):
+        rows = pl.read_parquet(BytesIO(data), schema=history.SCHEMA)
+    return history.fold(rows, metadata, path)
+
+
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Translates what the Parquet reader raises on damaged files, which includes panics."""
     try:
         yield
