@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 DOCS = {path.stem: path.read_text() for path in PAGES}
 USER_DOCS = "\n".join(
-    DOCS[name] for name in ("tutorial", "operations", "policies", "glossary", "commands", "history", "README")
+    DOCS[name]
+    for name in ("tutorial", "operations", "policies", "glossary", "commands", "history", "prediction", "README")
 )
 
 

@@ -3,6 +3,7 @@
 from forecache._core import POLICIES, Entry
 from forecache.errors import ForecacheError
 from forecache.serve.cache import Cache
+from forecache.serve.learning import Explanation, Learning
 from forecache.serve.stats import Stats
 
-__all__ = ["POLICIES", "Cache", "Entry", "ForecacheError", "Stats"]
+__all__ = ["POLICIES", "Cache", "Entry", "Explanation", "ForecacheError", "Learning", "Stats"]

@@ -276,3 +276,15 @@ class Min:
             return self.trace.index(key, self.now)
         except ValueError:
             return NEVER
+
+
+class Foresight(Min):
+    """The same, but the key that was asked for may be the one to leave, or rather not enter: no policy hits more."""
+
+    def access(self, key: int) -> bool:
+        self.now += 1
+        hit = key in self.resident
+        self.resident.add(key)
+        if len(self.resident) > self.capacity:
+            self.resident.remove(max(self.resident, key=self.next_access))
+        return hit

@@ -252,7 +252,7 @@ def test_counts_parameters_and_removal(cache: Cache[Any, Any]) -> None:
     one(1), one(1), one(2), other(1)
     assert one.cache_info() == (1, 2, 100, 3)
     assert one.cache_info()._fields == ("hits", "misses", "maxsize", "currsize")
-    assert one.cache_parameters() == {"capacity": 100, "policy": "tinylfu", "ttl": None, "stale_ttl": 0, "typed": True}
+    assert one.cache_parameters() == {"capacity": 100, "policy": "learned", "ttl": None, "stale_ttl": 0, "typed": True}
     assert (one.invalidate(1), one.invalidate(1)) == (True, False)
     one.cache_clear()
     assert (one.cache_info(), other.cache_info()) == ((0, 0, 100, 1), (0, 1, 100, 1))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,6 +59,28 @@ def test_what_stops_the_leader_stops_no_other(interrupt: BaseException) -> None:
     assert isinstance(told, LoadInterruptedError)
     assert type(interrupt).__name__ in str(told)
     assert_no_trace(cache, "k")
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to threads here")
+def test_an_interrupted_waiter_leaves_the_load_to_the_others() -> None:
+    cache: Cache[str, str] = Cache(10)
+    gate = Gate()
+    leader = start(lambda: cache.get_or_load("k", gate))
+    gate.wait()
+    me = threading.get_ident()
+
+    def interrupt() -> None:
+        until(lambda: waiters(cache) == 2)
+        time.sleep(0.1)  # now it waits
+        signal.pthread_kill(me, signal.SIGINT)
+
+    interrupting = start(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        cache.get_or_load("k", lambda _: "mine")
+    assert outcome(interrupting) is None
+    follower = start(lambda: cache.get_or_load("k", lambda _: "mine"))
+    gate.open()
+    assert outcome(leader) == outcome(follower) == "loaded"
 
 
 def test_a_key_whose_repr_raises_can_be_interrupted() -> None:

@@ -160,13 +160,13 @@ def test_a_value_that_others_change_can_be_weighed() -> None:
 
 
 def test_a_budget_of_bytes_bounds_real_memory() -> None:
-    """A cache of 2 MiB that is offered ten times as much grows by 2 MiB, give or take the tolerance."""
+    """A cache of 2 MiB that is offered several times as much grows by 2 MiB, give or take the tolerance."""
     make = VALUES["row"]
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     cache: Cache[str, Any] = Cache(max_bytes="2MiB", policy="lru")
-    for number in range(30_000):
+    for number in range(12_000):
         cache[f"row {number}"] = make(number)
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()

@@ -20,6 +20,12 @@ impl Chance {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
+    /// Uniform in `0..limit`, for a `limit` far below 2^32.
+    #[inline]
+    pub fn below(&mut self, limit: usize) -> usize {
+        (((self.bits() >> 32) * limit as u64) >> 32) as usize
+    }
+
     /// Uniform in (0, 1].
     pub fn draw(&mut self) -> f64 {
         ((self.bits() >> 11) + 1) as f64 / (1u64 << 53) as f64

@@ -1,10 +1,14 @@
 //! Which entry leaves when another needs its room: the contract, and the only table of names.
 
 use crate::access::{Access, Slot};
+pub use crate::chooser::Objective;
 use crate::error::Error;
+use crate::learner::Learner;
+use crate::predictor::Model;
 
 mod arc;
 mod fifo;
+mod learned;
 mod lfu;
 mod lirs;
 mod lru;
@@ -12,6 +16,8 @@ mod min;
 mod s3fifo;
 mod sieve;
 mod tinylfu;
+
+use learned::Learned;
 
 /// Decides who leaves. Sees slots and accesses: never values, clocks or statistics.
 ///
@@ -32,6 +38,14 @@ pub trait Policy: Send {
 
     /// `slot` was emptied for a reason that is not the policy's: expired, deleted, replaced.
     fn remove(&mut self, slot: Slot);
+
+    /// From now on it learns, if it does, on a thread of its own, and no call waits for that.
+    fn learn_elsewhere(&mut self) {}
+
+    /// The same policy as one that learns, if it is.
+    fn learner(&self) -> Option<&dyn Learner> {
+        None
+    }
 }
 
 /// What a policy may know when it is built.
@@ -41,6 +55,16 @@ pub struct Setting {
     pub capacity: u64,
     /// Seed of every random choice.
     pub seed: u64,
+    /// What a policy that learns should make large; the others know only one way.
+    pub objective: Objective,
+}
+
+impl Setting {
+    /// The setting of a policy that is to make the number of hits large.
+    #[must_use]
+    pub const fn new(capacity: u64, seed: u64) -> Self {
+        Self { capacity, seed, objective: Objective::Objects }
+    }
 }
 
 type Build = fn(&Setting) -> Box<dyn Policy>;
@@ -73,6 +97,7 @@ pub const POLICIES: &[Known] = &[
     online("arc", |setting| Box::new(arc::Arc::new(setting))),
     online("lirs", |setting| Box::new(lirs::Lirs::new(setting))),
     online("tinylfu", |setting| Box::new(tinylfu::TinyLfu::new(setting))),
+    online("learned", |setting| Box::new(Learned::new(setting, Model::shipped()))),
     offline("min", |_| Box::new(min::Min::default())),
 ];
 

@@ -108,11 +108,18 @@ impl<K, V, F> Shards<K, V, F> {
         }
         let shard = |at: u64| {
             let share = capacity / shards + u64::from(at < capacity % shards);
-            let setting = Setting { capacity: share, seed: setting.seed.wrapping_add(at) };
+            let setting = Setting { capacity: share, seed: setting.seed.wrapping_add(at), ..*setting };
             let store = Store::build(name, &setting, oracle.cloned())?;
             Ok(Mutex::new(Shard { store, flights: Flights::default() }))
         };
         (0..shards).map(shard).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// From now on policies learn on a thread of their own, if they learn; for live caches.
+    #[must_use]
+    pub fn learning_elsewhere(self) -> Self {
+        self.iter().for_each(|mut shard| shard.store.learn_elsewhere());
+        self
     }
 
     /// The shard of an id, locked.

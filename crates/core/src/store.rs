@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::access::{Access, NEVER, Nanos, Slot, Tick};
 use crate::chance::Chance;
 use crate::error::Error;
+use crate::learner::{Explanation, Learner};
 use crate::policy::{self, Policy, Setting};
 use crate::removed::{Removals, Removed};
 use crate::staleness::{Freshness, Lifetime, Lifetimes, judge};
@@ -121,6 +122,23 @@ impl<K, V> Store<K, V> {
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// From now on the policy learns on a thread of its own, if it learns: nobody waits, and when a model comes into
+    /// use is left to that thread.
+    pub fn learn_elsewhere(&mut self) {
+        self.policy.learn_elsewhere();
+    }
+
+    /// The policy as one that learns, if it does.
+    pub fn learner(&self) -> Option<&dyn Learner> {
+        self.policy.learner()
+    }
+
+    /// What a policy that learns believes of a key; without a trace, as all looking.
+    pub fn explain(&self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> Option<Explanation> {
+        let slot = self.table.find(id, same).filter(|&slot| !self.lifetimes.is_expired(slot, now));
+        self.policy.learner()?.explain(id, slot)
     }
 
     /// The store's seeded source of chance.

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod convert;
+mod insight;
 mod key;
 mod reader;
 mod recorder;

@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::convert;
+use crate::{convert, insight};
 
 /// The columns of a trace that decide hits, with what can be known ahead: who comes back, and when.
 #[pyclass(frozen, module = "forecache._core")]
@@ -51,8 +51,15 @@ pub struct Simulation(Mutex<simulate::Simulation>);
 #[pymethods]
 impl Simulation {
     #[new]
-    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0))]
-    fn new(accesses: &Accesses, policy: &str, capacity: u64, weights: &str, seed: u64) -> PyResult<Self> {
+    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0, objective="objects"))]
+    fn new(
+        accesses: &Accesses,
+        policy: &str,
+        capacity: u64,
+        weights: &str,
+        seed: u64,
+        objective: &str,
+    ) -> PyResult<Self> {
         let weights = match weights {
             "unit" => Weights::Unit,
             "size" => Weights::Size,
@@ -61,7 +68,7 @@ impl Simulation {
                 return Err(PyValueError::new_err(message));
             }
         };
-        let setting = Setting { capacity, seed };
+        let setting = Setting { capacity, seed, objective: insight::objective(objective)? };
         let simulation = simulate::Simulation::new(Arc::clone(&accesses.0), policy, &setting, weights);
         Ok(Self(Mutex::new(simulation.map_err(|error| convert::error(&error))?)))
     }

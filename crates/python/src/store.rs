@@ -17,10 +17,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PySuper, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::convert;
 use crate::key::{Probe, id_of, is_native};
 use crate::recorder::{Address, Note, Recorder};
 use crate::shortcuts::adopt;
+use crate::{convert, insight};
 
 /// The methods that a subclass makes its own.
 const ADOPTED: [&str; 3] = ["get", "set", "_read"];
@@ -75,7 +75,8 @@ pub struct Store {
 impl Store {
     #[new]
     #[pyo3(signature = (capacity, policy, *, seed=0, shards=1, ttl=None, stale_ttl=0.0, jitter=0.0,
-                        clock=None, weigher=None, listener=None, oracle=None, recorder=None))]
+                        clock=None, weigher=None, listener=None, oracle=None, recorder=None,
+                        objective="objects"))]
     #[allow(clippy::too_many_arguments)] // keyword arguments of a constructor
     fn new(
         capacity: u64,
@@ -90,10 +91,12 @@ impl Store {
         listener: Option<Object>,
         oracle: Option<&Bound<'_, PyAny>>,
         recorder: Option<Py<Recorder>>,
+        objective: &str,
     ) -> PyResult<Self> {
         let oracle: Option<Arc<[Tick]>> = oracle.map(convert::column).transpose()?.map(Into::into);
-        let shards = Shards::new(shards, policy, &Setting { capacity, seed }, oracle.as_ref());
-        let shards = shards.map_err(|error| convert::error(&error))?;
+        let setting = Setting { capacity, seed, objective: insight::objective(objective)? };
+        let shards = Shards::new(shards, policy, &setting, oracle.as_ref());
+        let shards = shards.map_err(|error| convert::error(&error))?.learning_elsewhere();
         let aging = Aging { ttl: ttl.map_or(FOREVER, convert::nanos), stale_ttl: convert::nanos(stale_ttl), jitter };
         let has_aged = AtomicBool::new(aging.ttl != FOREVER);
         Ok(Self { shards, aging, has_aged, started: Instant::now(), clock, weigher, listener, recorder, capacity })
@@ -268,6 +271,23 @@ impl Store {
             counts.set_item(cause.name(), count)?;
         }
         Ok(counts)
+    }
+
+    /// What a policy that learns believes of a key; None for other policies and for keys it does not know.
+    #[pyo3(signature = (key, /))]
+    fn _explain<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let now = self.now(key.py())?;
+        let found = self.on_shard(key, |shard, probe| {
+            let found = shard.store.explain(probe.id, now, |key| probe.is(key))?;
+            Some((found, shard.store.learner()?.learning()))
+        })?;
+        found.map(|(found, learning)| insight::explanation(key.py(), &found, &learning)).transpose()
+    }
+
+    /// How far the policy of a shard has learned; None for policies that do not.
+    fn _learning<'py>(&self, py: Python<'py>, shard: usize) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let found = self.shards.iter().nth(shard).and_then(|shard| Some(shard.store.learner()?.learning()));
+        found.map(|learning| insight::learning(py, &learning)).transpose()
     }
 
     /// All keys and values that are fresh, as a list of pairs.

@@ -7,7 +7,6 @@ import os
 import secrets
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 
 from forecache import _core
+from forecache.forks import renew_after_fork
 from forecache.record.columnfile import ColumnFile
 
 __all__ = ["Counts", "Drain", "Limits"]
@@ -62,7 +62,7 @@ class Drain:
         self._limits = limits
         self.recorder = recorder(self.wake)
         self._begin()
-        living.add(self)
+        renew_after_fork(self)
 
     def _begin(self) -> None:
         self.counts = Counts()
@@ -216,16 +216,3 @@ def status_of(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None
-
-
-living: weakref.WeakSet[Drain] = weakref.WeakSet()
-
-
-def after_fork_in_child() -> None:
-    """Gives every log of this child an empty recorder and a file of its own."""
-    for drain in list(living):
-        drain.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=after_fork_in_child)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, ItemsView, Iterable, MutableMapping, ValuesView
-from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Self, TypeVar, cast, overload
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from forecache import _core
 from forecache.serve.decorator import CachedFunction, Recipe, decorate
+from forecache.serve.learning import Explanation, Learning
 from forecache.serve.loader import Keep, Loader
-from forecache.serve.settings import budget_of, check_callable, check_policy, check_share, check_whole, open_log
+from forecache.serve.settings import (
+    DEFAULT_POLICY,
+    budget_of,
+    check_callable,
+    check_share,
+    check_whole,
+    objective_of,
+    open_log,
+    policy_of,
+)
 from forecache.serve.signal import DUE, MISSING
 from forecache.serve.stats import Stats
-from forecache.serve.views import Items, Values
+from forecache.serve.views import StoredMapping
 from forecache.serve.weigh import estimate_bytes
 from forecache.units import Duration, parse_duration, parse_ttl
 
@@ -27,11 +37,10 @@ V = TypeVar("V")
 R = TypeVar("R")
 P = ParamSpec("P")
 
-DEFAULT_POLICY: Final = "tinylfu"
 LARGEST_SEED: Final = 2**64 - 1
 
 
-class Cache(_core.Store[K, V], MutableMapping[K, V]):
+class Cache(_core.Store[K, V], StoredMapping[K, V]):
     """Keys to values within a budget of entries or of bytes; safe from many threads, tasks and after a fork.
 
     >>> cache = Cache(capacity=1000, ttl="5m")
@@ -43,7 +52,10 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
     Args:
         capacity: most entries; give this or `max_bytes`.
         max_bytes: most bytes of keys, values and bookkeeping, as a number or as '256MiB'.
-        policy: which entry leaves when another needs its room; one of `forecache.POLICIES`.
+        policy: which entry leaves when another needs its room; one of `forecache.POLICIES`. Where the environment
+            says FORECACHE_LEARNING=off, 'tinylfu' takes the place of 'learned'.
+        objective: what a policy that learns makes large, with `max_bytes`: 'objects', the number of hits, which is
+            the default, or 'bytes', their bytes.
         ttl: how long values are fresh: seconds, '5m', or a timedelta; None for ever.
         stale_ttl: how long past that they may be served by `get_or_load` while a refresh runs in the background.
         jitter: share of the ttl, in [0, 1), by which chance shortens it, so that what was stored together does
@@ -65,11 +77,12 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
     Values may leave at any time; `set` says whether one stayed.
     """
 
-    __slots__ = ("_loader", "_log", "_parameters")
+    __slots__ = ("_loader", "_log", "_parameters", "_shards")
 
     _loader: Loader
     _log: AccessLog | None
     _parameters: dict[str, Any]
+    _shards: int
 
     def __new__(
         cls,
@@ -77,6 +90,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         *,
         max_bytes: int | str | None = None,
         policy: str = DEFAULT_POLICY,
+        objective: Literal["objects", "bytes"] | None = None,
         ttl: Duration | None = None,
         stale_ttl: Duration = 0,
         jitter: float = 0.0,
@@ -90,7 +104,7 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
     ) -> Self:
         """Checks all arguments, and makes an empty cache."""
         budget = budget_of(capacity, max_bytes)
-        check_policy(policy)
+        policy = policy_of(policy)
         check_share("jitter", jitter)
         check_whole("seed", seed, 0, LARGEST_SEED)
         check_whole("shards", shards, 1, budget)
@@ -115,10 +129,12 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
             weigher=weigher,
             listener=on_evict,
             recorder=None if log is None else log.attach(settings),
+            objective=objective_of(objective, max_bytes=max_bytes),
         )
         self._log = log
         self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl), clock)
         self._parameters = {"capacity": budget, "policy": policy, "ttl": ttl, "stale_ttl": stale_ttl, "typed": True}
+        self._shards = shards
         return self
 
     def get_or_load(
@@ -247,29 +263,22 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
             load_seconds=loader.load_seconds,
         )
 
-    def pop(self, key: K, default: Any = MISSING) -> Any:
-        """Removes a key and returns its value, else `default`; of several who ask at once, one gets the value."""
-        value = self.get(key, MISSING)
-        if value is not MISSING and self.delete(key):
-            return value
-        if default is MISSING:
-            raise KeyError(key)
-        return default
+    def explain(self, key: K) -> Explanation | None:
+        """What the cache believes of a key, and why; None unless it learns and remembers the key.
 
-    def popitem(self) -> tuple[K, V]:
-        """Removes some entry, and returns its key and value."""
-        for key, value in self._snapshot():
-            if self.delete(key):
-                return key, value
-        raise KeyError("the cache is empty")
+        >>> cache = Cache(capacity=100)
+        >>> cache["user:7"] = "Ada"
+        >>> cache.explain("user:7").resident, cache.explain("user:8")
+        (True, None)
+        """
+        found = self._explain(key)
+        return None if found is None else Explanation(**found)
 
-    def items(self) -> ItemsView[K, V]:
-        """Keys and values as of now; looking at them counts nothing and changes nothing."""
-        return Items(self)
-
-    def values(self) -> ValuesView[V]:
-        """Values as of now; looking at them counts nothing and changes nothing."""
-        return Values(self)
+    def learning(self, shard: int = 0) -> Learning | None:
+        """How far the cache has learned; None unless it learns. Each shard learns by itself."""
+        check_whole("shard", shard, 0, self._shards - 1)
+        found = self._learning(shard)
+        return None if found is None else Learning(**{**found, "calibration": tuple(found["calibration"])})
 
     def close(self) -> None:
         """Waits for background refreshes, and ends the access log; the cache stays usable."""
@@ -289,10 +298,3 @@ class Cache(_core.Store[K, V], MutableMapping[K, V]):
         """Its size and policy."""
         policy = self._parameters["policy"]
         return f"<{type(self).__name__} {policy}: {len(self)} entries, {self.weight} of {self.capacity}>"
-
-    def __reduce__(self) -> NoReturn:
-        """Refuses to be pickled or copied."""
-        raise TypeError(
-            f"a {type(self).__name__} cannot be pickled or copied, since threads may be waiting in it; "
-            "make one where it is needed, and pass it dict(cache.items())"
-        )

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from forecache.errors import LoadInterruptedError
-from forecache.serve.forks import renew_after_fork
+from forecache.forks import renew_after_fork
 
 __all__ = ["Flight", "inside", "running_loop", "waiting", "waiting_for"]
 

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from forecache import _core
 from forecache.errors import ConfigurationError
+from forecache.forks import renew_after_fork
 from forecache.serve.flight import Flight, inside, running_loop, waiting_for
-from forecache.serve.forks import renew_after_fork
 from forecache.units import Duration, parse_duration, parse_ttl
 
 __all__ = ["Keep", "Loader"]

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import logging
+import os
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from forecache import _core
 from forecache.errors import CapacityError, ConfigurationError, UnknownPolicyError
 from forecache.units import parse_size
 
 if TYPE_CHECKING:
-    import os
-
     from forecache.record.log import AccessLog
 
-__all__ = ["budget_of", "check_callable", "check_policy", "check_share", "check_whole", "open_log"]
+__all__ = [
+    "DEFAULT_POLICY",
+    "budget_of",
+    "check_callable",
+    "check_share",
+    "check_whole",
+    "objective_of",
+    "open_log",
+    "policy_of",
+]
 
+logger = logging.getLogger("forecache")
+
+Objective = Literal["objects", "bytes"]
+
+LEARNED: Final = "learned"
+WITHOUT_LEARNING: Final = "tinylfu"  # in place of it, where learning is off
+DEFAULT_POLICY: Final = LEARNED
+SWITCH: Final = "FORECACHE_LEARNING"  # of the environment: on or off
 LARGEST_CAPACITY: Final = 2**62  # entries or bytes; twice that still fits in 64 bits
 
 
@@ -34,10 +51,35 @@ def budget_of(capacity: int | None, max_bytes: int | str | None) -> int:
     return budget
 
 
-def check_policy(policy: str) -> None:
-    """Whether there is such a policy."""
+def policy_of(policy: str) -> str:
+    """The policy to use: the one asked for, unless it learns and learning is switched off."""
     if policy not in _core.POLICIES:
         raise UnknownPolicyError(f"unknown policy {policy!r}; expected one of {', '.join(_core.POLICIES)}")
+    if policy == LEARNED and not is_learning_on():
+        logger.debug("%s is off: policy %s in place of %s", SWITCH, WITHOUT_LEARNING, LEARNED)
+        return WITHOUT_LEARNING
+    return policy
+
+
+def is_learning_on() -> bool:
+    """What the environment says; on by default."""
+    switch = os.environ.get(SWITCH, "on")
+    if switch not in {"on", "off"}:
+        raise ConfigurationError(f"{SWITCH} is {switch!r} in the environment; expected 'on' or 'off'")
+    return switch == "on"
+
+
+def objective_of(objective: str | None, *, max_bytes: int | str | None) -> Objective:
+    """What to make large, which is a question only where entries are weighed in bytes."""
+    if objective is None:
+        return "objects"
+    if objective not in {"objects", "bytes"}:
+        raise ConfigurationError(f"objective is {objective!r}; expected 'objects' or 'bytes'")
+    if max_bytes is None:
+        raise ConfigurationError(
+            f"objective is {objective!r} without max_bytes; leave it out, or give max_bytes='256MiB'"
+        )
+    return cast("Objective", objective)
 
 
 def check_share(name: str, value: Any) -> None:

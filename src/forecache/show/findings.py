@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from forecache import _core
-from forecache.serve.cache import DEFAULT_POLICY
+from forecache.serve.settings import DEFAULT_POLICY
 from forecache.show.stream import Demo
 from forecache.study.simulate import BASELINE, BOUND, Row, share_of_gap
 

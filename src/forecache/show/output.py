@@ -20,7 +20,7 @@ def print_json(value: Any) -> None:
     if not isinstance(value, list) or not value:
         sys.stdout.write(f"{json.dumps(value, indent=2)}\n")
         return
-    for number, item in enumerate(value):  # piece by piece, so that it is noticed when nobody reads on
+    for number, item in enumerate(value):
         sys.stdout.write(f"{',' if number else '['}\n  {json.dumps(item)}")
     sys.stdout.write("\n]\n")
 

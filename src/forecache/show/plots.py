@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forecache import _core
 from forecache.extras import extra
-from forecache.serve.cache import DEFAULT_POLICY
+from forecache.serve.settings import DEFAULT_POLICY
 from forecache.show.findings import finding
 from forecache.study.simulate import BASELINE, Row
 from forecache.units import format_size

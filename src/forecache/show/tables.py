@@ -8,7 +8,7 @@ from typing import Final
 from forecache import _core
 from forecache.extras import extra
 from forecache.record.trace import Op, Trace
-from forecache.serve.cache import DEFAULT_POLICY
+from forecache.serve.settings import DEFAULT_POLICY
 from forecache.show.findings import NO_CACHE, Outcome, Run
 from forecache.study.simulate import BASELINE, BOUND, Row, gap_closed
 from forecache.units import format_size

@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_key_that_left_too_early_comes_back_among_the_often_accessed_and_moves_the_target() {
-        let mut policy = Arc::new(&Setting { capacity: 2, seed: 0 });
+        let mut policy = Arc::new(&Setting::new(2, 0));
         policy.insert(0, &access(1, 1));
         policy.hit(0, &access(1, 1));
         policy.insert(1, &access(2, 1));

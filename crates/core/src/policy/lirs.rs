@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_stack_is_bounded_however_many_keys_pass_by() {
-        let mut policy = Lirs::new(&Setting { capacity: 10, seed: 0 });
+        let mut policy = Lirs::new(&Setting::new(10, 0));
         for id in 0..10 {
             policy.insert(id as Slot, &access(id, 1));
         }
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_low_entry_leaves_when_it_is_all_there_is() {
-        let mut policy = Lirs::new(&Setting { capacity: 10, seed: 0 });
+        let mut policy = Lirs::new(&Setting::new(10, 0));
         policy.insert(0, &access(0, 9));
         policy.miss(&access(1, 5));
         assert_eq!(policy.evict(&access(1, 5)), Some(0));

@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_key_heavier_than_the_small_queue_is_let_in_when_it_comes_back() {
-        let mut policy = S3Fifo::new(&Setting { capacity: 100, seed: 0 });
+        let mut policy = S3Fifo::new(&Setting::new(100, 0));
         policy.insert(0, &access(1, 100));
         let heavy = access(2, 50);
         policy.miss(&heavy);
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn two_hits_in_the_small_queue_lead_to_the_main_one_and_none_to_the_ghost() {
-        let mut policy = S3Fifo::new(&Setting { capacity: 20, seed: 0 });
+        let mut policy = S3Fifo::new(&Setting::new(20, 0));
         policy.insert(0, &access(10, 1));
         policy.insert(1, &access(11, 1));
         policy.hit(0, &access(10, 1));

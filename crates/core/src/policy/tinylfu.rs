@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn full(weight: u64) -> TinyLfu {
-        let mut policy = TinyLfu::new(&Setting { capacity: 100, seed: 0 });
+        let mut policy = TinyLfu::new(&Setting::new(100, 0));
         policy.miss(&access(1 << 20, weight));
         policy.insert(0, &access(1 << 20, weight));
         policy

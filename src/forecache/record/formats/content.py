@@ -38,6 +38,10 @@ def load(path: Path) -> bytes:
         with path.open("rb") as file:
             chunks = iter(lambda: file.read(CHUNK), b"")
             first = next(chunks, b"")
+            if first and path.suffix.lower() == ".zst" and ZSTD_MAGIC.startswith(first):
+                raise TraceFormatError(
+                    f"{path}: the zstd compression ends where it begins; the file is cut: fetch it again"
+                )
             if not first.startswith(ZSTD_MAGIC):
                 return b"".join((first, *chunks))
             return b"".join(_decompressed(path, first, chunks))

@@ -1,0 +1,137 @@
+//! The choice of who leaves: of fifteen residents drawn at random and the incoming, the one predicted to be needed
+//! last. One batch serves two evictions; the second goes to the runner-up, if nobody has touched it since.
+//! Random candidates after Psounis & Prabhakar, "Efficient randomized web-cache replacement schemes", `ToN` 10(4), 2002.
+
+use crate::access::Slot;
+use crate::chance::Chance;
+use crate::features::{BATCH, Columns};
+use crate::history::{History, Residents};
+use crate::line::{Line, Time};
+use crate::predictor::Model;
+
+/// Candidates that are resident.
+const DRAWN: usize = BATCH - 1;
+
+/// Above all differences of scores.
+const WANTED: i32 = 1 << 13;
+
+/// What is to be as large as possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objective {
+    /// The number of hits: an entry costs its weight for as long as it waits.
+    Objects,
+    /// The weight of hits: what an entry costs and what it brings grow alike.
+    Bytes,
+}
+
+/// What a batch looked like.
+pub struct Candidates {
+    /// The drawn ones; the incoming comes after them.
+    pub slots: [Slot; DRAWN],
+    /// The rows of all.
+    pub columns: Columns,
+}
+
+/// What one choice leaves to the next.
+pub struct Chooser {
+    objective: Objective,
+    /// The runner-up, and when it was last accessed.
+    spare: Option<(Slot, Time)>,
+    /// Whether the newest resident was let in without being compared.
+    waved: bool,
+    newest: Slot,
+}
+
+impl Chooser {
+    /// No choice was made yet.
+    pub fn new(objective: Objective) -> Self {
+        Self { objective, spare: None, waved: false, newest: 0 }
+    }
+
+    /// Notes where the incoming was placed.
+    pub fn insert(&mut self, slot: Slot) {
+        self.newest = slot;
+    }
+
+    /// The runner-up of the last choice, if nothing has happened to it.
+    pub fn spare(&mut self, residents: &Residents) -> Option<Slot> {
+        let (slot, last) = self.spare.take()?;
+        let line = residents.at(slot);
+        self.waved = !line.is_vacant() && line.last == last;
+        self.waved.then_some(slot)
+    }
+
+    /// Who leaves: a resident, or `None` for the incoming; if possible one that is not wanted.
+    pub fn choose(
+        &mut self,
+        residents: &Residents,
+        incoming: &Line,
+        history: &History,
+        model: &Model,
+        chance: &mut Chance,
+        wanted: impl Fn(&Line) -> bool,
+    ) -> (Option<Slot>, Candidates) {
+        let mut slots: [Slot; DRAWN] = std::array::from_fn(|_| residents.draw(chance));
+        if std::mem::take(&mut self.waved) && !residents.at(self.newest).is_vacant() {
+            slots[DRAWN - 1] = self.newest;
+        }
+        let lines = std::array::from_fn(|at| *slots.get(at).map_or(incoming, |&slot| residents.at(slot)));
+        let columns = history.view().columns(&lines);
+        let mut scores = model.scores(&columns);
+        if self.objective == Objective::Objects {
+            scores.iter_mut().zip(&lines).for_each(|(score, line)| *score += line.log_weight());
+        }
+        for (score, line) in scores.iter_mut().zip(&lines) {
+            *score -= if wanted(line) { WANTED } else { 0 };
+        }
+        let first = highest(&scores, |_| true).unwrap_or(DRAWN);
+        let second = highest(&scores, |at| at < DRAWN && slots.get(first) != Some(&slots[at]));
+        self.spare = second.map(|at| (slots[at], lines[at].last));
+        (slots.get(first).copied(), Candidates { slots, columns })
+    }
+}
+
+/// The eligible candidate of the highest score; of equals the last, so that the incoming yields.
+fn highest(scores: &[i32; BATCH], eligible: impl Fn(usize) -> bool) -> Option<usize> {
+    (0..BATCH).filter(|&at| eligible(at)).max_by_key(|&at| scores[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::access::mix;
+    use crate::predictor::{Forest, Tree};
+
+    /// A model that expects those to wait longest whose age is above one capacity.
+    fn by_age() -> Model {
+        let tree = Tree { questions: vec![(0, 110)], leaves: vec![0, 256] };
+        Model { prior: Arc::new(Forest { base: 0, trees: vec![tree] }), residual: Forest::default() }
+    }
+
+    #[test]
+    fn the_highest_score_leaves_then_the_runner_up_unless_it_was_touched() {
+        let mut history = History::new(2);
+        for key in 0..20 {
+            history.miss(mix(key), 1);
+            history.insert(key as Slot);
+        }
+        for slot in 2..20 {
+            history.hit(slot);
+        }
+        history.miss(mix(99), 1);
+        let (model, mut chance) = (by_age(), Chance::new(1));
+        let mut chooser = Chooser::new(Objective::Objects);
+        for _ in 0..20 {
+            let (victim, candidates) =
+                chooser.choose(&history.residents, &history.incoming, &history, &model, &mut chance, |_| true);
+            let expected = candidates.columns[0][..DRAWN].iter().any(|&age| age > 110);
+            assert_eq!(victim.is_some(), expected, "the incoming leaves only when all are younger");
+        }
+        chooser.choose(&history.residents, &history.incoming, &history, &model, &mut chance, |_| true);
+        let (spare, _) = chooser.spare.expect("there is a runner-up");
+        history.hit(spare);
+        assert_eq!(chooser.spare(&history.residents), None);
+    }
+}

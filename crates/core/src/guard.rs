@@ -1,0 +1,271 @@
+//! The guard of the learned policy: shadow caches see a sample of the keys, some run by classical policies and one
+//! by the predictor. While a classical policy is ahead by more than chance, the cache follows it.
+//! Sampled shadows after Waldspurger et al., "Cache modeling and optimization using miniature simulations", ATC 2017.
+
+use crate::access::{Access, Slot};
+use crate::chooser::Objective;
+use crate::history::History;
+use crate::learner;
+use crate::policy::Setting;
+use crate::predictor::Model;
+use crate::shadow::{Mirror, Shadow, told};
+
+/// Who may be followed.
+const EXPERTS: [&str; 5] = ["arc", "s3fifo", "tinylfu", "lirs", "lru"];
+/// Share of the keys that shadows see, where they are neither too large nor too small.
+const SHARE: f64 = 0.25;
+/// Entries that a shadow has at most, unless it would have fewer than the second number.
+const SHADOW: (f64, f64) = (2048.0, 64.0);
+/// Sampled accesses over which leads are summed, in shadow capacities and at least.
+const WINDOW: (f32, f32) = (8.0, 2000.0);
+/// Sampled accesses before the first decision, in shadow capacities.
+const FIRST_DECISION: f32 = 2.0;
+/// A lead is real above this share of the window and this many standard deviations of a fair game.
+const MARGIN: f32 = 0.01;
+const DEVIATIONS: f32 = 3.0;
+/// Sampled hits that wait for the next miss at most; more are not shown to the shadows.
+const WAITING: usize = 256;
+/// Following has not paid when the cache is this many hits behind what the predictor alone would have had.
+const PATIENCE: f32 = 4.0;
+/// By what the lead of an expert that did not pay must be larger the next time.
+const DOUBT: f32 = 2.0;
+
+/// What an expert has won over the predictor: sums that fade.
+#[derive(Clone, Copy, Default)]
+struct Lead {
+    /// Hits more, or weight of hits.
+    hits: f32,
+    /// Accesses that only one of them hit.
+    disagreements: f32,
+}
+
+impl Lead {
+    fn note(&mut self, expert: bool, learned: bool, worth: f32, keep: f32) {
+        let difference = worth * f32::from(i8::from(expert) - i8::from(learned));
+        self.hits = self.hits * keep + difference;
+        self.disagreements = self.disagreements * keep + difference * difference;
+    }
+
+    fn deviation(self) -> f32 {
+        self.disagreements.sqrt()
+    }
+}
+
+struct Noted {
+    access: Access,
+    slot: Option<Slot>,
+}
+
+/// Evidence for and against the predictor, and the decision.
+pub struct Guard {
+    sampled: u32,
+    waiting: Vec<Noted>,
+    shadows: Vec<Shadow>,
+    mirror: Mirror,
+    leads: [Lead; EXPERTS.len()],
+    leader: Option<usize>,
+    /// What the cache has won over the predictor since it follows the leader.
+    won: Lead,
+    /// How much more than usual each expert must lead by.
+    doubts: [f32; EXPERTS.len()],
+    objective: Objective,
+    /// Share of a sum that remains after a sampled access.
+    keep: f32,
+    /// Sampled accesses, all and faded.
+    seen: f32,
+    window: f32,
+    /// What the predictor's shadow hit, and what it was asked for, in worth; faded.
+    answered: f32,
+    asked: f32,
+    first_decision: f32,
+}
+
+impl Guard {
+    /// Shadows of a cache of the history's scale, holding its residents.
+    pub fn new(setting: &Setting, history: &History) -> Self {
+        let entries = f64::from(history.scale.entries);
+        let share = SHARE.min(SHADOW.0 / entries).max(SHADOW.1 / entries).min(1.0);
+        let capacity = ((setting.capacity as f64 * share).round() as u64).max(1);
+        let shadow = Setting { capacity, ..*setting };
+        let shadow_entries = (entries * share) as f32;
+        let mut guard = Self {
+            sampled: (share * f64::from(u32::MAX)) as u32,
+            waiting: Vec::with_capacity(WAITING),
+            shadows: EXPERTS.iter().map(|name| Shadow::new(name, &shadow)).collect(),
+            mirror: Mirror::new(&shadow),
+            leads: Default::default(),
+            leader: None,
+            won: Lead::default(),
+            doubts: [1.0; EXPERTS.len()],
+            objective: setting.objective,
+            keep: 1.0 - 1.0 / (WINDOW.0 * shadow_entries).max(WINDOW.1),
+            seen: 0.0,
+            window: 0.0,
+            answered: 0.0,
+            asked: 0.0,
+            first_decision: FIRST_DECISION * shadow_entries,
+        };
+        guard.fill(history);
+        guard
+    }
+
+    /// Shows all shadows the sampled residents, in the order of their last access.
+    fn fill(&mut self, history: &History) {
+        for slot in history.residents.by_age(history.now, |line| self.samples(line.print)) {
+            let line = history.residents.at(slot);
+            self.mirror.fill(&told(line.print, line.weight()), line);
+            for shadow in &mut self.shadows {
+                shadow.fill(line);
+            }
+        }
+    }
+
+    fn samples(&self, print: u32) -> bool {
+        print.wrapping_mul(0x9e37_79b1) <= self.sampled
+    }
+
+    /// Which expert to follow, if any.
+    pub fn leader(&self) -> Option<usize> {
+        self.leader
+    }
+
+    /// The name of that expert.
+    pub fn leader_name(&self) -> Option<&'static str> {
+        self.leader.map(|leader| EXPERTS[leader])
+    }
+
+    /// How the predictor and then the experts do.
+    pub fn shadows(&self) -> Vec<learner::Shadow> {
+        let ratio = |hits: f32| (self.asked > 0.0).then(|| (hits / self.asked).clamp(0.0, 1.0));
+        let expert = |(&name, lead): (&&'static str, &Lead)| learner::Shadow {
+            name,
+            hit_ratio: ratio(self.answered + lead.hits),
+        };
+        let learned = learner::Shadow { name: "learned", hit_ratio: ratio(self.answered) };
+        [learned].into_iter().chain(EXPERTS.iter().zip(&self.leads).map(expert)).collect()
+    }
+
+    /// Notes an access, if its key is a sampled one; little work, so that hits stay cheap.
+    #[inline]
+    pub fn note(&mut self, print: u32, weight: u64, slot: Option<Slot>) {
+        if self.samples(print) && (self.waiting.len() < WAITING || slot.is_none()) {
+            self.waiting.push(Noted { access: told(print, weight), slot });
+        }
+    }
+
+    /// Shows the shadows what was noted, and decides.
+    pub fn judge(&mut self, history: &History, model: &Model) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for Noted { access, slot } in waiting.drain(..) {
+            let line = slot.map_or(&history.incoming, |slot| history.residents.at(slot));
+            if line.is_vacant() || told(line.print, access.weight) != access {
+                continue; // it has left since
+            }
+            let learned = self.mirror.hits(&access, line, history, model);
+            let worth = match self.objective {
+                Objective::Objects => 1.0,
+                Objective::Bytes => access.weight as f32 / self.mirror.mean_weight(),
+            };
+            for (shadow, lead) in self.shadows.iter_mut().zip(&mut self.leads) {
+                lead.note(shadow.hits(&access), learned, worth, self.keep);
+            }
+            if self.leader.is_some() {
+                self.won.note(slot.is_some(), learned, worth, self.keep);
+            }
+            self.answered = self.answered * self.keep + if learned { worth } else { 0.0 };
+            self.asked = self.asked * self.keep + worth;
+            self.seen += 1.0;
+            self.window = self.window * self.keep + 1.0;
+        }
+        self.waiting = waiting;
+        if self.seen > self.first_decision {
+            self.decide();
+        }
+    }
+
+    /// Follows the best once its lead over whoever decides now is real. Returns when the leader is behind, or the
+    /// cache that follows it: shadows have a past that the cache does not have.
+    fn decide(&mut self) {
+        let by_hits = |&a: &usize, &b: &usize| self.leads[a].hits.total_cmp(&self.leads[b].hits);
+        let best = (0..EXPERTS.len()).max_by(by_hits).expect("there are experts");
+        let current = self.leader.map_or(Lead::default(), |leader| self.leads[leader]);
+        let real = self.doubts[best] * (MARGIN * self.window + DEVIATIONS * self.leads[best].deviation());
+        if let Some(leader) = self.leader.filter(|_| self.won.hits < -PATIENCE) {
+            self.doubts[leader] *= DOUBT;
+            self.leads[leader] = Lead::default();
+            self.leader = None;
+        } else if self.leads[best].hits - current.hits > real {
+            self.leader = Some(best);
+            self.won = Lead::default();
+        } else if current.hits < 0.0 {
+            self.leader = None;
+        }
+    }
+
+    /// What the expert would hold in a cache of full size, if it had the residents.
+    pub fn hire(expert: usize, setting: &Setting, history: &History) -> Shadow {
+        let mut hired = Shadow::new(EXPERTS[expert], setting);
+        for slot in history.residents.by_age(history.now, |_| true) {
+            hired.fill(history.residents.at(slot));
+        }
+        hired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPERT: usize = 3;
+
+    fn guard() -> Guard {
+        let setting = Setting { capacity: 1000, seed: 1, objective: Objective::Objects };
+        Guard::new(&setting, &History::new(1000))
+    }
+
+    /// `count` accesses, which the expert hits and the predictor does not, or the other way round.
+    fn show(guard: &mut Guard, count: usize, expert: bool) {
+        for _ in 0..count {
+            guard.leads[EXPERT].note(expert, !expert, 1.0, guard.keep);
+            guard.window = guard.window * guard.keep + 1.0;
+            guard.decide();
+        }
+    }
+
+    #[test]
+    fn an_expert_is_followed_while_it_leads() {
+        let mut guard = guard();
+        show(&mut guard, 100, true);
+        assert_eq!(guard.leader(), Some(EXPERT));
+        show(&mut guard, 50, false);
+        assert_eq!(guard.leader(), Some(EXPERT), "it is still ahead");
+        show(&mut guard, 60, false);
+        assert_eq!(guard.leader(), None);
+    }
+
+    #[test]
+    fn chance_is_no_evidence() {
+        let mut guard = guard();
+        for _ in 0..1000 {
+            show(&mut guard, 6, true);
+            show(&mut guard, 6, false);
+            assert_eq!(guard.leader(), None);
+        }
+    }
+
+    #[test]
+    fn an_expert_that_does_not_pay_is_left_and_must_lead_by_more() {
+        let mut guard = guard();
+        let mut needed = [0; 2];
+        for needed in &mut needed {
+            while guard.leader().is_none() {
+                show(&mut guard, 1, true);
+                *needed += 1;
+            }
+            guard.won.hits = -PATIENCE - 1.0;
+            show(&mut guard, 1, true);
+            assert_eq!(guard.leader(), None);
+        }
+        assert!(needed[1] > 2 * needed[0], "{needed:?}");
+    }
+}

@@ -1,0 +1,227 @@
+//! Learned: evicts the candidate predicted to be needed last, by trees that learn while the cache serves; where a
+//! classical policy does better, follows that one for as long as it does.
+//! After Song et al., "Learning relaxed Belady for content distribution network caching", NSDI 2020, and
+//! Zhou et al., "3L-Cache: low overhead and precise learning-based eviction policy for caches", FAST 2025.
+
+use std::sync::Arc;
+
+use super::{Policy, Setting};
+use crate::access::{Access, Slot};
+use crate::apprentice::Apprentice;
+use crate::chance::Chance;
+use crate::chooser::{Candidates, Chooser};
+use crate::features::{BATCH, row};
+use crate::guard::Guard;
+use crate::history::History;
+use crate::learner::Learner;
+use crate::line::{Line, print};
+use crate::predictor::Model;
+use crate::quality::{Quality, judge};
+use crate::shadow::{Shadow, told};
+use crate::trainer::{Batch, Trainer, fit};
+
+mod insight;
+
+/// Share of samples after which a ghost is sampled too: what returns after eviction must have been seen as such.
+const GHOST_SAMPLES: f64 = 0.1;
+/// Capacities up to this are first taken to be so many entries of weight 1.
+const PREPARED: u64 = 1 << 17;
+/// Larger caches are first taken to hold so many entries; doubled until they are full.
+const FIRST_SIZE: usize = 1024;
+/// How far the number of residents may be from what it was, as one part in so many, before all is rescaled.
+const TOLERANCE: usize = 4;
+/// And at least by so many.
+const TOLERATED: usize = 64;
+
+/// What comes of a batch.
+struct Lesson {
+    model: Model,
+    quality: Quality,
+}
+
+impl Lesson {
+    fn learn(batch: &Batch) -> Self {
+        Self { model: fit(batch), quality: judge(batch) }
+    }
+}
+
+pub struct Learned {
+    setting: Setting,
+    history: History,
+    trainer: Trainer,
+    /// Who learns, unless it is done on the spot.
+    apprentice: Option<Apprentice<Lesson>>,
+    model: Arc<Model>,
+    /// Of the model before.
+    quality: Quality,
+    fits: u64,
+    chooser: Chooser,
+    chance: Chance,
+    /// From the start, or in large caches from the first eviction on.
+    guard: Option<Guard>,
+    /// What the expert that is followed would hold.
+    expert: Option<Shadow>,
+}
+
+impl Learned {
+    pub fn new(setting: &Setting, model: Model) -> Self {
+        let is_prepared = setting.capacity <= PREPARED;
+        let history = History::new(if is_prepared { setting.capacity as usize } else { FIRST_SIZE });
+        Self {
+            setting: *setting,
+            guard: is_prepared.then(|| Guard::new(setting, &history)),
+            history,
+            trainer: Trainer::new(setting.seed),
+            apprentice: None,
+            model: Arc::new(model),
+            quality: Quality::default(),
+            fits: 0,
+            chooser: Chooser::new(setting.objective),
+            chance: Chance::new(setting.seed),
+            expert: None,
+        }
+    }
+
+    /// Shows the access to the guard, and follows its advice; only misses cause work.
+    fn observe(&mut self, print: u32, weight: u64, slot: Option<Slot>) {
+        let Some(guard) = &mut self.guard else { return };
+        guard.note(print, weight, slot);
+        if slot.is_none() {
+            let before = guard.leader();
+            guard.judge(&self.history, &self.model);
+            if guard.leader() != before {
+                self.expert = guard.leader().map(|leader| Guard::hire(leader, &self.setting, &self.history));
+            }
+        }
+    }
+
+    /// Adapts to the number of residents when the cache is full.
+    fn settle(&mut self) {
+        let (now, before) = (self.history.residents.len(), self.history.scale.entries as usize);
+        if self.guard.is_none() || now.abs_diff(before) > (before / TOLERANCE).max(TOLERATED) {
+            self.history.resize(now);
+            self.guard = Some(Guard::new(&self.setting, &self.history));
+            self.expert = None;
+        }
+    }
+
+    /// The predictor's choice, of what the expert would not hold if there is one; a sample is taken.
+    fn choose(&mut self) -> Option<Slot> {
+        let History { residents, incoming, .. } = &self.history;
+        let expert = self.expert.as_ref();
+        let wanted = |line: &Line| expert.is_some_and(|expert| expert.holds(line));
+        let (victim, candidates) =
+            self.chooser.choose(residents, incoming, &self.history, &self.model, &mut self.chance, wanted);
+        let share = self.trainer.share(self.history.scale.entries, self.history.traffic.miss_ratio());
+        if self.chance.draw() < share {
+            self.sample(&candidates);
+        }
+        victim
+    }
+
+    fn sample(&mut self, candidates: &Candidates) {
+        let now = self.history.now;
+        let at = self.chance.below(BATCH);
+        let line = match candidates.slots.get(at) {
+            Some(&slot) => self.history.residents.at_mut(slot),
+            None => &mut self.history.incoming,
+        };
+        self.trainer.sample(line, row(&candidates.columns, at), now);
+        if self.chance.draw() < GHOST_SAMPLES {
+            if let Some(mut ghost) = self.history.draw_ghost(&mut self.chance) {
+                let row = self.history.view().row(&ghost);
+                self.trainer.sample(&mut ghost, row, now);
+                self.history.set_ghost(ghost);
+            }
+        }
+        self.learn();
+    }
+
+    /// Learns on the spot, or has it done and takes over what was learned meanwhile.
+    fn learn(&mut self) {
+        let Some(apprentice) = &mut self.apprentice else {
+            if let Some(batch) = self.take_batch() {
+                self.install(fit(&batch));
+            }
+            return;
+        };
+        if let Some(Lesson { model, quality }) = apprentice.fetch() {
+            self.quality = quality;
+            self.install(model);
+        } else if self.trainer.is_due() && apprentice.is_free() {
+            if let Some(batch) = self.take_batch() {
+                self.apprentice.as_mut().expect("it is free").start(move || Lesson::learn(&batch));
+            }
+        }
+    }
+
+    fn take_batch(&mut self) -> Option<Batch> {
+        self.trainer.take_batch(self.history.now, self.history.scale.entries, &self.model)
+    }
+
+    fn install(&mut self, model: Model) {
+        self.model = Arc::new(model);
+        self.fits += 1;
+    }
+}
+
+impl Policy for Learned {
+    fn miss(&mut self, access: &Access) {
+        let line = self.history.miss(access.id, access.weight);
+        let Line { print, sample, .. } = *line;
+        if sample != 0 {
+            self.trainer.close(&mut self.history.incoming, self.history.now);
+        }
+        self.observe(print, access.weight, None);
+        if let Some(expert) = &mut self.expert {
+            expert.hits(&told(print, access.weight));
+        }
+    }
+
+    fn insert(&mut self, slot: Slot, _access: &Access) {
+        self.history.insert(slot);
+        self.chooser.insert(slot);
+        if self.guard.is_none() && self.history.residents.len() > self.history.scale.entries as usize {
+            self.history.resize(2 * self.history.residents.len());
+        }
+    }
+
+    fn hit(&mut self, slot: Slot, access: &Access) {
+        let now = self.history.now.wrapping_add(1);
+        let line = self.history.hit(slot);
+        let print = line.print;
+        if line.sample != 0 {
+            self.trainer.close(line, now);
+        }
+        if let Some(expert) = &mut self.expert {
+            expert.hits(&told(print, access.weight));
+        }
+        self.observe(print, access.weight, Some(slot));
+    }
+
+    fn evict(&mut self, incoming: &Access) -> Option<Slot> {
+        self.settle();
+        let victim = self.chooser.spare(&self.history.residents).or_else(|| self.choose());
+        if victim.is_none() && self.history.incoming.print == print(incoming.id) {
+            self.history.reject();
+            self.history.incoming = Line::VACANT; // it is refused once: asked again, a resident leaves
+            return None;
+        }
+        // A resident that has grown is not incoming, so the policy has no opinion of it: another one leaves.
+        let victim = victim.unwrap_or_else(|| self.history.residents.draw(&mut self.chance));
+        self.history.evict(victim);
+        Some(victim)
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        self.history.evict(slot);
+    }
+
+    fn learn_elsewhere(&mut self) {
+        self.apprentice = Some(Apprentice::default());
+    }
+
+    fn learner(&self) -> Option<&dyn Learner> {
+        Some(self)
+    }
+}

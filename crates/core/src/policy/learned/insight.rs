@@ -1,0 +1,41 @@
+//! What the learned policy tells of itself.
+
+use super::Learned;
+use crate::access::Slot;
+use crate::chooser::Objective;
+use crate::features::columns;
+use crate::learner::{Explanation, Learner, Learning};
+use crate::predictor::{SCORE_ONE, octaves_to_capacities};
+
+impl Learner for Learned {
+    fn explain(&self, id: u64, slot: Option<Slot>) -> Option<Explanation> {
+        let line = self.history.line(id, slot)?;
+        let row = self.history.view().row(line);
+        let predicted = self.model.scores(&columns(&[row]))[0];
+        let cost = if self.setting.objective == Objective::Objects { line.log_weight() } else { 0 };
+        Some(Explanation {
+            resident: slot.is_some(),
+            age: self.history.now.wrapping_sub(line.last),
+            reuse: octaves_to_capacities(predicted as f32 / SCORE_ONE),
+            entries: self.history.scale.entries,
+            score: (predicted + cost) as f32 / SCORE_ONE,
+            row,
+        })
+    }
+
+    fn learning(&self) -> Learning {
+        let (failures, worked) =
+            self.apprentice.as_ref().map(|apprentice| (apprentice.failed, apprentice.worked)).unwrap_or_default();
+        Learning {
+            leader: self.guard.as_ref().and_then(super::Guard::leader_name),
+            shadows: self.guard.as_ref().map(super::Guard::shadows).unwrap_or_default(),
+            samples: self.trainer.samples(),
+            fits: self.fits,
+            failures,
+            worked,
+            trees: (self.model.prior.trees.len(), self.model.residual.trees.len()),
+            memory: self.history.memory() + self.trainer.memory(),
+            quality: self.quality.clone(),
+        }
+    }
+}

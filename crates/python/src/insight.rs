@@ -1,0 +1,64 @@
+//! What a policy that learns tells of itself, as Python objects.
+
+use forecache_core::features::NAMES;
+use forecache_core::learner::{Explanation, Learning};
+use forecache_core::policy::Objective;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// The policy that decides while none is followed.
+const LEARNED: &str = "learned";
+
+pub fn objective(name: &str) -> PyResult<Objective> {
+    match name {
+        "objects" => Ok(Objective::Objects),
+        "bytes" => Ok(Objective::Bytes),
+        other => Err(PyValueError::new_err(format!("objective is '{other}'; expected 'objects' or 'bytes'"))),
+    }
+}
+
+pub fn explanation<'py>(py: Python<'py>, found: &Explanation, learning: &Learning) -> PyResult<Bound<'py, PyDict>> {
+    let features = PyDict::new(py);
+    for (name, value) in NAMES.iter().zip(found.row) {
+        features.set_item(name, value)?;
+    }
+    let told = state(py, learning)?;
+    told.set_item("resident", found.resident)?;
+    told.set_item("age_accesses", found.age)?;
+    told.set_item("reuse_capacities", found.reuse)?;
+    told.set_item("reuse_accesses", found.reuse * found.entries as f32)?;
+    told.set_item("score", found.score)?;
+    told.set_item("features", features)?;
+    Ok(told)
+}
+
+pub fn learning<'py>(py: Python<'py>, found: &Learning) -> PyResult<Bound<'py, PyDict>> {
+    let hit_ratios = PyDict::new(py);
+    for shadow in &found.shadows {
+        hit_ratios.set_item(shadow.name, shadow.hit_ratio)?;
+    }
+    let quality = &found.quality;
+    let calibration = quality.groups.iter().map(|group| (group.predicted, group.observed)).collect::<Vec<_>>();
+    let told = state(py, found)?;
+    told.set_item("hit_ratios", hit_ratios)?;
+    told.set_item("samples", found.samples)?;
+    told.set_item("failed_fits", found.failures)?;
+    told.set_item("fit_seconds", found.worked.as_secs_f64())?;
+    told.set_item("memory_bytes", found.memory)?;
+    told.set_item("judged_samples", quality.samples)?;
+    told.set_item("concordance", quality.concordance)?;
+    told.set_item("calibration", calibration)?;
+    Ok(told)
+}
+
+/// Who decides, and with what.
+fn state<'py>(py: Python<'py>, learning: &Learning) -> PyResult<Bound<'py, PyDict>> {
+    let (prior, residual) = learning.trees;
+    let told = PyDict::new(py);
+    told.set_item("decides", learning.leader.unwrap_or(LEARNED))?;
+    told.set_item("fits", learning.fits)?;
+    told.set_item("prior_trees", prior)?;
+    told.set_item("residual_trees", residual)?;
+    Ok(told)
+}

@@ -1,0 +1,52 @@
+"""What a cache that learns tells of what it has learned; looking changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["Explanation", "Learning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a cache believes of one key, and why.
+
+    Times are counted in accesses to the cache, or in capacities: as many accesses as the cache holds entries.
+    """
+
+    resident: bool  # in the cache, or only remembered
+    age_accesses: int  # since its last access
+    reuse_accesses: float  # predicted, from now until its next access
+    reuse_capacities: float  # the same; 16 and above all mean: too late
+    score: float  # octaves; of the candidates, the highest leaves
+    features: Mapping[str, int]  # what the prediction is made of, 0 to 255; see docs/prediction.md
+    decides: str  # who chooses what leaves: 'learned', or the policy that is followed because it does better
+    fits: int  # models learned so far from this cache's own traffic
+    prior_trees: int  # decision trees that came with the package
+    residual_trees: int  # decision trees learned here, which correct them
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How far a cache has learned, how good its predictions are, and what that costs."""
+
+    decides: str  # who chooses what leaves: 'learned', or the policy that is followed because it does better
+    hit_ratios: Mapping[str, float | None]  # of small copies of the cache, by policy, lately; what the choice rests on
+    samples: int  # predictions whose outcome was or is waited for
+    fits: int  # models learned so far
+    failed_fits: int  # of which nothing came; the cache went on with the model it had
+    fit_seconds: float  # time spent learning, on a thread of its own
+    prior_trees: int  # decision trees that came with the package
+    residual_trees: int  # decision trees learned here, which correct them
+    memory_bytes: int  # kept for learning
+    judged_samples: int  # that the last model but one had not seen; the next two fields judge it by them
+    concordance: float | None  # share of pairs of keys whose order of return was foreseen; chance is 0.5
+    calibration: tuple[
+        tuple[float, float | None], ...
+    ]  # capacities predicted and observed, in ten groups, soonest first
+
+    @property
+    def mean_fit_seconds(self) -> float | None:
+        """Mean duration of a fit in seconds; None before the first."""
+        return self.fit_seconds / self.fits if self.fits else None
