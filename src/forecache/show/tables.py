@@ -22,7 +22,7 @@ __all__ = ["demo_table", "head_table", "simulation_table", "stats_table"]
 MILLION: Final = 1e6
 MICRO: Final = 1e6  # microseconds in a second
 FORESIGHT: Final = (
-    f"{BOUND} knows the future: it is the most that policies could reach. It runs in a bare store,\n"
+    f"{BOUND} knows the future: it is the most that policies could reach. It runs in a bare store, "
     "so its misses lack what a cache does to load each key once however many ask."
 )
 HEURISTIC: Final = f"With sizes, {BOUND} is a heuristic, not a bound: a policy that prefers small entries may hit more."
@@ -81,7 +81,7 @@ def demo_table(outcome: Outcome) -> Table:
     """A line for each run, from the fewest hits to the most; the default policy of a cache stands out."""
     demo = outcome.demo
     count = len(demo.trace) - outcome.runs[0].reads
-    writes = f", {count:,} of them writes" if count else ""
+    writes = f", {count:,} writes" if count else ""
     table = new_table(
         f"{demo.trace.name}: {len(demo.trace):,} requests for {demo.trace.unique:,} keys{writes}; "
         f"room for {demo.capacity:,} ({demo.capacity_spec})",
