@@ -18,7 +18,15 @@ DOCS = {path.stem: path.read_text() for path in PAGES}
 USER_DOCS = "\n".join(
     DOCS[name]
     for name in (
-        "tutorial", "operations", "policies", "glossary", "commands", "history", "prediction", "training", "README",
+        "tutorial",
+        "operations",
+        "policies",
+        "glossary",
+        "commands",
+        "history",
+        "prediction",
+        "training",
+        "README",
     )
 )
 

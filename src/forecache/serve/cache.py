@@ -250,7 +250,6 @@ class Cache(Transparent[K, V], StoredMapping[K, V]):
         loads, failures, seconds = loader.loads, loader.load_failures, loader.load_seconds
         return Stats(**self._counts(), loads=loads, load_failures=failures, load_seconds=seconds)
 
-
     def close(self) -> None:
         """Waits for background refreshes, and ends the access log; the cache stays usable."""
         self._loader.close()
