@@ -205,24 +205,24 @@ def starter(trace: Trace, weights: Weights, sets: Sets, seed: int, objective: Ob
         return lambda cell: _core.Simulation(
             accesses, cell.policy, cell.capacity, weights=weights, seed=seed, objective=objective
         )
-    written = trace.op.astype(bool)
-    oracle = next_lookups(trace.key, written).data
-    return lambda cell: Invalidating(trace, cell, oracle, weights, seed, objective)
+    oracle = next_lookups(trace.key, trace.op.astype(bool)).data
+
+    def replay(cell: Cell) -> Replay:
+        future = oracle if cell.policy in _core.OFFLINE_POLICIES else None
+        store = _core.Store[int, None](cell.capacity, cell.policy, seed=seed, oracle=future, objective=objective)
+        return Invalidating(trace, store, by_size=weights == "size")
+
+    return replay
 
 
 class Invalidating:
     """A replay through a live store, in which sets invalidate."""
 
-    def __init__(
-        self, trace: Trace, cell: Cell, oracle: memoryview, weights: Weights, seed: int, objective: Objective
-    ) -> None:
-        """At the start of the trace, with an empty store."""
+    def __init__(self, trace: Trace, store: _core.Store[int, None], *, by_size: bool) -> None:
+        """At the start of the trace; the store is empty."""
         self._trace = trace
-        self._by_size = weights == "size"
-        offline = cell.policy in _core.OFFLINE_POLICIES
-        self._store = _core.Store[int, None](
-            cell.capacity, cell.policy, seed=seed, oracle=oracle if offline else None, objective=objective
-        )
+        self._store = store
+        self._by_size = by_size
         self._at = 0
         self._counts = NOTHING
 
