@@ -1,4 +1,4 @@
-"""What all tests share: where real traces are."""
+"""What all tests share: where real traces are, and real servers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+
+from tests.servers import postgresql, valkey
+
+__all__ = ["postgresql", "real_traces", "valkey"]
 
 REPOSITORY = Path(__file__).parents[1]
 

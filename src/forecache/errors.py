@@ -7,6 +7,13 @@ ForecacheError
 │  └─ DurationError                     a duration cannot be used
 ├─ KeyTypeError (TypeError)             a key of this type cannot be used
 ├─ LoadInterruptedError                 a load that others waited for was interrupted
+├─ OriginError                          the database of record did not do what it was asked
+│  ├─ OriginUnavailableError            it cannot be reached, does not answer in time, or is overloaded
+│  ├─ TableError                        a table or column is not there, or the table has no primary key
+│  ├─ StatementError                    it refused a statement or a value
+│  ├─ ConstraintError                   a row would break a constraint; nothing was changed
+│  ├─ WriteConflictError                another transaction came first; nothing was changed
+│  └─ OutcomeUnknownError               the connection was lost during a commit, which happened or did not
 ├─ ModelError (ValueError)              bytes are no model that this version can use
 ├─ TraceError                           a trace cannot be used
 │  ├─ TraceFormatError                  a file or its columns are not what a trace is
@@ -21,6 +28,7 @@ from __future__ import annotations
 __all__ = [
     "CapacityError",
     "ConfigurationError",
+    "ConstraintError",
     "DurationError",
     "EmptyTraceError",
     "ForecacheError",
@@ -28,9 +36,15 @@ __all__ = [
     "LoadInterruptedError",
     "MissingExtraError",
     "ModelError",
+    "OriginError",
+    "OriginUnavailableError",
+    "OutcomeUnknownError",
+    "StatementError",
+    "TableError",
     "TraceError",
     "TraceFormatError",
     "UnknownPolicyError",
+    "WriteConflictError",
 ]
 
 
@@ -60,6 +74,34 @@ class KeyTypeError(ForecacheError, TypeError):
 
 class LoadInterruptedError(ForecacheError):
     """A load that others waited for was interrupted, as by a signal or a cancelled task; load again."""
+
+
+class OriginError(ForecacheError):
+    """The database of record did not do what it was asked; the driver's error is the cause."""
+
+
+class OriginUnavailableError(OriginError):
+    """It cannot be reached, does not answer in time, or is overloaded; nothing was changed. Ask again later."""
+
+
+class TableError(OriginError):
+    """A table or column is not there, or the table has no primary key."""
+
+
+class StatementError(OriginError):
+    """The database refused a statement or a value; nothing was changed."""
+
+
+class ConstraintError(OriginError):
+    """A row would break a constraint of the database; nothing was changed."""
+
+
+class WriteConflictError(OriginError):
+    """Another transaction came first; nothing was changed. Run the transaction again."""
+
+
+class OutcomeUnknownError(OriginError):
+    """The connection was lost during a commit, which happened or did not; read what is there before writing again."""
 
 
 class ModelError(ForecacheError, ValueError):

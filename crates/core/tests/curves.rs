@@ -55,8 +55,12 @@ proptest! {
         keys in prop::collection::vec(0..9u64, 1..60), forgotten in 0..9u64
     ) {
         let (mut all, mut others) = (Reuse::default(), Reuse::default());
-        keys.iter().for_each(|&key| _ = all.access(key, 1));
-        keys.iter().filter(|&&key| key != forgotten).for_each(|&key| _ = others.access(key, 1));
+        for &key in &keys {
+            all.access(key, 1);
+            if key != forgotten {
+                others.access(key, 1);
+            }
+        }
         all.forget(forgotten);
         for key in 0..9 {
             prop_assert_eq!(all.access(key, 1), others.access(key, 1));
@@ -103,7 +107,7 @@ fn parts_of_the_keys_make_up_the_whole() {
     curve.feed(&keys, None);
     let mut sum = [0.0; 3];
     for part in 0..parts {
-        let some: Vec<u64> = keys.iter().copied().filter(|key| mix(key ^ 99) % parts == part).collect();
+        let some: Vec<u64> = keys.iter().copied().filter(|key| mix(*key) % parts == part).collect();
         let mut curve = Curve::new(Sampling::new(1.0, 0), None, 1.0 / parts as f64);
         curve.feed(&some, None);
         sum.iter_mut().zip(curve.hits(&capacities).hits).for_each(|(sum, hits)| *sum += hits);

@@ -76,24 +76,6 @@ pub fn column(values: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
     PyBuffer::<u64>::get(values)?.to_vec(values.py())
 }
 
-/// Gives a column of a trace block by block, each with the position of its first value: a copy that stays in the
-/// processor's cache.
-pub fn blocks(values: &Bound<'_, PyAny>, mut use_block: impl FnMut(&[u64], usize)) -> PyResult<()> {
-    const BLOCK: usize = 1 << 14;
-    if values.len()? == 0 {
-        return Ok(());
-    }
-    let values_read = PyBuffer::<u64>::get(values)?;
-    let cells = values_read.as_slice(values.py()).ok_or_else(|| PyValueError::new_err("a column has gaps"))?;
-    let mut copy = Vec::with_capacity(BLOCK);
-    for (number, block) in cells.chunks(BLOCK).enumerate() {
-        copy.clear();
-        copy.extend(block.iter().map(pyo3::buffer::ReadOnlyCell::get));
-        use_block(&copy, number * BLOCK);
-    }
-    Ok(())
-}
-
 /// The core's errors are about arguments.
 pub fn error(error: &Error) -> PyErr {
     PyValueError::new_err(error.to_string())

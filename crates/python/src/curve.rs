@@ -30,19 +30,17 @@ impl Curve {
     /// The next accesses in order, and the weight of each; without, every key weighs 1.
     #[pyo3(signature = (keys, weights=None))]
     fn feed(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, weights: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        if let Some(weights) = weights
-            && weights.len()? != keys.len()?
-        {
+        let keys = convert::column(keys)?;
+        let weights = weights.map(convert::column).transpose()?;
+        if weights.as_ref().is_some_and(|weights| weights.len() != keys.len()) {
             return Err(PyValueError::new_err("keys and weights differ in length; expected one weight for each key"));
         }
-        let Some(weights) = weights else {
-            return convert::blocks(keys, |keys, _| py.detach(|| self.lock().feed(keys, None)));
-        };
-        let weights = convert::column(weights)?;
-        convert::blocks(keys, |keys, at| py.detach(|| self.lock().feed(keys, Some(&weights[at..at + keys.len()]))))
+        py.detach(|| self.lock().feed(&keys, weights.as_deref()));
+        Ok(())
     }
 
     /// Hits at each of these capacities, which must grow; and of each group of the sample by itself.
+    #[allow(clippy::needless_pass_by_value)] // a list, converted
     fn hits(&self, py: Python<'_>, capacities: Vec<u64>) -> PyResult<(Vec<f64>, Vec<Vec<f64>>)> {
         if !capacities.is_sorted() {
             return Err(PyValueError::new_err("capacities are not in order; expected them to grow"));
@@ -86,10 +84,10 @@ impl Curve {
 #[pyfunction]
 #[pyo3(signature = (keys, rate, seed=0))]
 pub fn sampled<'py>(py: Python<'py>, keys: &Bound<'_, PyAny>, rate: f64, seed: u64) -> PyResult<Bound<'py, PyBytes>> {
-    let (sampling, mut positions) = (sampling::Sampling::new(rate, seed), Vec::new());
-    convert::blocks(keys, |keys, at| {
-        let kept = sampling.positions(keys);
-        positions.extend(kept.iter().flat_map(|kept| (at as u64 + kept).to_le_bytes()));
-    })?;
+    let keys = convert::column(keys)?;
+    let positions = py.detach(|| {
+        let positions = sampling::Sampling::new(rate, seed).positions(&keys);
+        positions.iter().flat_map(|at| at.to_le_bytes()).collect::<Vec<u8>>()
+    });
     Ok(PyBytes::new(py, &positions))
 }

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from forecache.errors import LoadInterruptedError
 from forecache.forks import renew_after_fork
 
-__all__ = ["Flight", "inside", "running_loop", "waiting", "waiting_for"]
+__all__ = ["Flight", "WaitingFor", "inside", "running_loop", "waiting"]
 
 
 class Flight:
     """One load of one key."""
 
-    __slots__ = ("_seat", "awaits", "future", "loop")
+    __slots__ = ("_door", "_end", "_future", "_seat", "awaits", "loop")
 
     def __init__(self) -> None:
         """A load that waits for somebody to run it."""
-        self.future: Future[Any] = Future()
-        self.future.set_running_or_notify_cancel()  # from here on no waiter can cancel it
+        self._seat = threading.Lock()
+        self._door = threading.RLock()  # finalizers and signal handlers may come while it is held
+        self._future: Future[Any] | None = None
+        self._end: End | None = None
         self.loop: asyncio.AbstractEventLoop | None = None  # of the task that runs it
         self.awaits: list[Flight] = []  # flights that somebody inside this one waits for
-        self._seat = threading.Lock()
 
     def take(self) -> bool:
         """True to the first who asks, and to nobody else: he has to run the load."""
@@ -35,12 +35,26 @@ class Flight:
 
     def is_stranded(self) -> bool:
         """Whether the loop that ran it was closed before it ended."""
-        return self.loop is not None and self.loop.is_closed() and not self.future.done()
+        return self.loop is not None and self.loop.is_closed() and not self.has_ended()
+
+    def has_ended(self) -> bool:
+        """Whether its value or failure is known."""
+        return self._end is not None
+
+    def future(self) -> Future[Any]:
+        """Where its value or failure will be; made for the first who waits, as few flights have one."""
+        if self._future is None:
+            future: Future[Any] = Future()
+            future.set_running_or_notify_cancel()  # from here on no waiter can cancel it
+            with self._door:
+                self._future = self._future or future
+        if self._end is not None:
+            self._end.tell(self._future)
+        return self._future
 
     def succeed(self, value: Any) -> None:
         """Hands the value to all waiters."""
-        with suppress(InvalidStateError):
-            self.future.set_result(value)
+        self._finish(End(value, None))
 
     def fail(self, error: BaseException) -> None:
         """Hands a failure to all waiters; what stops a thread or a task stops only that one."""
@@ -50,8 +64,30 @@ class Flight:
             told.__cause__ = error
         elif not isinstance(error, Exception):
             told = LoadInterruptedError(f"the load was interrupted by {type(error).__name__}; load again")
+        self._finish(End(None, told))
+
+    def _finish(self, end: End) -> None:
+        """Ends the flight, once; who comes later finds the end, who is waiting is told."""
+        with self._door:
+            self._end = self._end or end
+            future = self._future
+        if future is not None:
+            self._end.tell(future)
+
+
+class End(NamedTuple):
+    """How a flight ended."""
+
+    value: Any
+    error: BaseException | None
+
+    def tell(self, future: Future[Any]) -> None:
+        """To those who wait; once."""
         with suppress(InvalidStateError):
-            self.future.set_exception(told)
+            if self.error is None:
+                future.set_result(self.value)
+            else:
+                future.set_exception(self.error)
 
 
 class Waiting:
@@ -86,27 +122,41 @@ waiting: Final = Waiting()
 inside: ContextVar[tuple[Flight, ...]] = ContextVar("forecache_flights", default=())  # whose loaders call us
 
 
-@contextmanager
-def waiting_for(flight: Flight, blocks: asyncio.AbstractEventLoop | None = None) -> Iterator[bool]:
-    """Registers that the loaders we are inside of wait for `flight`; False when they would wait for ever.
+class WaitingFor:
+    """Registers that the loaders we are inside of wait for a flight; False when they would wait for ever.
 
     `blocks` is the loop that stands still while we wait.
     """
-    outer = inside.get()
-    with waiting.lock:
-        may_wait = not waiting.needs(flight, outer, blocks)
-        if may_wait and outer:
-            outer[-1].awaits.append(flight)
-        if may_wait and blocks:
-            waiting.blocked[blocks] = flight
-    try:
-        yield may_wait
-    finally:
+
+    __slots__ = ("_blocks", "_flight", "_is_noted", "_outer")
+
+    def __init__(self, flight: Flight, blocks: asyncio.AbstractEventLoop | None = None) -> None:
+        """Nothing is registered yet."""
+        self._flight = flight
+        self._blocks = blocks
+        self._outer = inside.get()
+        self._is_noted = False
+
+    def __enter__(self) -> bool:
+        """Whether to wait."""
+        if not self._outer and self._blocks is None:
+            return True  # nobody waits for us
         with waiting.lock:
-            if may_wait and outer:
-                outer[-1].awaits.remove(flight)
-            if may_wait and blocks:
-                waiting.blocked.pop(blocks, None)
+            self._is_noted = not waiting.needs(self._flight, self._outer, self._blocks)
+            if self._is_noted and self._outer:
+                self._outer[-1].awaits.append(self._flight)
+            if self._is_noted and self._blocks:
+                waiting.blocked[self._blocks] = self._flight
+        return self._is_noted
+
+    def __exit__(self, *failure: object) -> None:
+        """Strikes it out."""
+        if self._is_noted:
+            with waiting.lock:
+                if self._outer:
+                    self._outer[-1].awaits.remove(self._flight)
+                if self._blocks:
+                    waiting.blocked.pop(self._blocks, None)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -10,13 +10,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Any, Final, NamedTuple
+from types import CoroutineType
+from typing import Any, Final, NamedTuple, Self
 
 from forecache import _core
 from forecache.errors import ConfigurationError
 from forecache.forks import renew_after_fork
-from forecache.serve.flight import Flight, inside, running_loop, waiting_for
+from forecache.serve.flight import Flight, WaitingFor, inside, running_loop
 from forecache.units import Duration, parse_duration, parse_ttl
 
 __all__ = ["Keep", "Loader"]
@@ -36,11 +36,16 @@ class Keep(NamedTuple):
     @classmethod
     def parse(cls, ttl: Duration | None, stale_ttl: Duration | None, tags: Iterable[str] | None) -> Keep:
         """The same as users write it, checked before anything is loaded."""
+        if ttl is None and stale_ttl is None and tags is None:
+            return AS_SET
         return cls(
             None if ttl is None else parse_ttl(ttl),
             None if stale_ttl is None else parse_duration(stale_ttl),
             tuple_of_tags(tags),
         )
+
+
+AS_SET: Final = Keep()
 
 
 def tuple_of_tags(tags: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -77,18 +82,18 @@ class Loader:
         """Loads, or waits for the load in flight; loads by itself where waiting would never end."""
         flight = self._join(key, keep)
         if flight.take():
-            with waiting_for(flight), self._leading(key, flight, keep) as land:
-                return land(loader(key))
-        with waiting_for(flight, blocks=running_loop()) as may_wait:
-            return flight.future.result() if may_wait else loader(key)
+            with WaitingFor(flight), Lead(self, key, flight, keep) as lead:
+                return lead.land(loader(key))
+        with WaitingFor(flight, blocks=running_loop()) as may_wait:
+            return flight.future().result() if may_wait else loader(key)
 
     async def aload(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
         """The same for tasks. The load is a task of its own: who cancels one waiter cancels only that one."""
         flight = self._join(key, keep)
         if flight.take():
             self._start(key, flight, self._fly(key, flight, loader, keep))
-        with waiting_for(flight) as may_wait:
-            return await (asyncio.wrap_future(flight.future) if may_wait else resolved(loader(key)))
+        with WaitingFor(flight) as may_wait:
+            return await (asyncio.wrap_future(flight.future()) if may_wait else resolved(loader(key)))
 
     def serve_due(self, key: Any, loader: Callable[[Any], Any], keep: Keep) -> Any:
         """A value that may be served but must be refreshed; loaded if it left in between."""
@@ -161,23 +166,8 @@ class Loader:
         self._store._abandon(key, flight)
         return None
 
-    @contextmanager
-    def _leading(self, key: Any, flight: Flight, keep: Keep) -> Iterator[Callable[[Any], Any]]:
-        """Everything around the call of a loader: its time, its result, its failure, and whose loader it is."""
-        token = inside.set((*inside.get(), flight))
-        started = None
-        try:
-            started = self._clock()
-            yield partial(self._land, key, flight, keep, started)
-        except BaseException as error:
-            self._fail(key, flight, error, started)
-            raise
-        finally:
-            inside.reset(token)
-
-    def _land(self, key: Any, flight: Flight, keep: Keep, started: float, value: Any) -> Any:
+    def _land(self, key: Any, flight: Flight, keep: Keep, started: float, value: Any) -> None:
         """Stores the value, unless an invalidation overtook the load, and hands it to all waiters."""
-        refuse_coroutine(value)
         seconds = max(0.0, self._clock() - started)
         ttl = keep.ttl if value is not None or self._negative_ttl is None else self._negative_ttl
         if ttl != 0:
@@ -188,7 +178,6 @@ class Loader:
             self.loads += 1
             self.load_seconds += seconds
         flight.succeed(value)
-        return value
 
     def _fail(self, key: Any, flight: Flight, error: BaseException, started: float | None) -> None:
         """Hands a failure to all waiters, and leaves no trace of the load."""
@@ -208,24 +197,24 @@ class Loader:
 
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            if not flight.future.done():  # cancelled before its first step
+            if not flight.has_ended():  # cancelled before its first step
                 self._fail(key, flight, asyncio.CancelledError(), None)
 
         task.add_done_callback(ended)
 
     async def _fly(self, key: Any, flight: Flight, loader: Callable[[Any], Any], keep: Keep) -> None:
-        with suppress(Exception), self._leading(key, flight, keep) as land:  # who waits is told by the flight
-            land(await resolved(loader(key)))
+        with suppress(Exception), Lead(self, key, flight, keep) as lead:  # who waits is told by the flight
+            lead.land(await resolved(loader(key)))
 
     async def _arefresh(self, key: Any, flight: Flight, loader: Callable[[Any], Any], keep: Keep) -> None:
-        with reported(), self._leading(key, flight, keep) as land:
-            land(await resolved(loader(key)))
+        with reported(), Lead(self, key, flight, keep) as lead:
+            lead.land(await resolved(loader(key)))
 
     def _refresh(self, key: Any, flight: Flight, loader: Callable[[Any], Any], keep: Keep) -> None:
         try:
             if flight.take():  # else somebody could not wait for a thread to be free
-                with reported(), self._leading(key, flight, keep) as land:
-                    land(loader(key))
+                with reported(), Lead(self, key, flight, keep) as lead:
+                    lead.land(loader(key))
         finally:
             with self._lock:
                 self._refreshes -= 1
@@ -243,6 +232,44 @@ class Loader:
             return True
 
 
+class Lead:
+    """One call of a loader: its time, its result or failure, and whose loader it is."""
+
+    __slots__ = ("_flight", "_keep", "_key", "_loads", "_started", "_token")
+
+    def __init__(self, loads: Loader, key: Any, flight: Flight, keep: Keep) -> None:
+        """Not yet begun."""
+        self._loads = loads
+        self._key = key
+        self._flight = flight
+        self._keep = keep
+        self._started: float | None = None
+
+    def __enter__(self) -> Self:
+        """From here on, whoever loads is inside this flight."""
+        self._token = inside.set((*inside.get(), self._flight))
+        try:
+            self._started = self._loads._clock()
+        except BaseException as error:
+            self.__exit__(type(error), error)
+            raise
+        return self
+
+    def land(self, value: Any) -> Any:
+        """Hands over what the loader returned."""
+        refuse_coroutine(value)
+        self._loads._land(self._key, self._flight, self._keep, self._started or 0.0, value)
+        return value
+
+    def __exit__(self, kind: object, error: BaseException | None, *trace: object) -> None:
+        """A failure reaches everybody who waits."""
+        try:
+            if error is not None:
+                self._loads._fail(self._key, self._flight, error, self._started)
+        finally:
+            inside.reset(self._token)
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Logs the failure of a refresh: nobody waits for it, and the old value is still served."""
@@ -258,7 +285,7 @@ def refuse_coroutine(value: Any) -> None:
     Raises:
         ConfigurationError: the value is a coroutine.
     """
-    if inspect.iscoroutine(value):
+    if isinstance(value, CoroutineType):
         value.close()
         raise ConfigurationError(
             "the loader returned a coroutine, which can be awaited only once; "

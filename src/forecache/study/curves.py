@@ -34,6 +34,7 @@ LEAST_ENTRIES: Final = 64  # of a miniature cache: with fewer, policies with sev
 SEEDS: Final = 3  # samples of a miniature simulation, which tell its error
 STEPS: Final = 13  # capacities by default, four to each factor of ten
 SMALLEST_SHARE: Final = 0.001  # of the keys, the smallest capacity by default
+BLOCK: Final = 8_192  # accesses given to the core at once: 64 KiB of keys
 TIME_UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}  # of the metadata `time_unit`
 
 
@@ -182,9 +183,16 @@ def lru(asked: Asked, most_keys: int | None) -> Found:
     """LRU's curve from reuse distances, exact or of a sample of fixed rate or fixed size."""
     trace = asked.trace
     curve = _core.Curve(rate=asked.sample, most=most_keys, share=asked.share, seed=asked.seed)
-    sizes = np.ascontiguousarray(trace.size).view(np.uint64).data if asked.weights == "size" else None
-    curve.feed(np.ascontiguousarray(trace.key).data, sizes)
+    feed(curve, trace, by_size=asked.weights == "size")
     return told(curve, asked.capacities, curve.rate * asked.share)
+
+
+def feed(curve: _core.Curve, trace: Trace, *, by_size: bool) -> None:
+    """Gives all accesses, in blocks that stay in the processor's cache."""
+    keys, sizes = np.ascontiguousarray(trace.key), np.ascontiguousarray(trace.size).view(np.uint64)
+    for start in range(0, len(trace), BLOCK):
+        stop = start + BLOCK
+        curve.feed(keys[start:stop].data, sizes[start:stop].data if by_size else None)
 
 
 def told(curve: _core.Curve, capacities: Sequence[int], sample: float) -> Found:
