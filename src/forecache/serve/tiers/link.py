@@ -56,9 +56,7 @@ class Link:
         self._lock = threading.Lock()
         self._seats = threading.BoundedSemaphore(self._connections)
         self._client: Any = None
-        self._of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, asyncio.Semaphore]] = (
-            WeakKeyDictionary()
-        )
+        self._of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, OfLoop] = WeakKeyDictionary()
 
     @property
     def serves_threads(self) -> bool:
@@ -83,11 +81,13 @@ class Link:
     async def asend(self, commands: Sequence[Command], seconds: float) -> Answer:
         """The same in a task; it ends after `seconds`."""
         try:
-            client, seats = self._of_tasks()
-            async with asyncio.timeout(seconds), seats:
-                answer = answer_of(await queued(client, commands).execute(raise_on_error=False))
+            loop = self._of_tasks()
+            async with asyncio.timeout(seconds), loop.seats:
+                if loop.ready is not None:
+                    await asyncio.shield(loop.ready)  # goes on if this request cannot wait for it
+                answer = answer_of(await queued(loop.client, commands).execute(raise_on_error=False))
                 if answer.is_failure:
-                    await client.aclose()
+                    await loop.client.aclose()
         except Exception as error:  # noqa: BLE001 - no outage may fail a request, whatever it looks like
             return failure_of(error)
         return answer
@@ -96,14 +96,14 @@ class Link:
         """Closes the connections of threads."""
         with self._lock:
             client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        for part in parts_of(client):
+            part.close()
 
     async def aclose(self) -> None:
         """Closes the connections of the running loop, and those of threads."""
-        client, _ = self._of_loops.pop(asyncio.get_running_loop(), (None, None))
-        if client is not None:
-            await client.aclose()
+        loop = self._of_loops.pop(asyncio.get_running_loop(), None)
+        for part in parts_of(loop and loop.client):
+            await part.aclose()
         self.close()
 
     def _of_threads(self) -> Any:
@@ -112,13 +112,39 @@ class Link:
                 self._client = made(self._clients.for_threads, "threads")
             return self._client
 
-    def _of_tasks(self) -> tuple[Any, asyncio.Semaphore]:
+    def _of_tasks(self) -> OfLoop:
         loop = asyncio.get_running_loop()
         found = self._of_loops.get(loop)
-        if found is None:
-            found = made(self._clients.for_tasks, "tasks"), asyncio.Semaphore(self._connections)
+        if found is None or (found.ready and found.ready.done() and found.ready.exception()):
+            client = made(self._clients.for_tasks, "tasks")
+            found = OfLoop(client, asyncio.Semaphore(self._connections), preparation_of(client))
             self._of_loops[loop] = found
         return found
+
+
+class OfLoop(NamedTuple):
+    """What an event loop has."""
+
+    client: Any
+    seats: asyncio.Semaphore
+    ready: asyncio.Task[Any] | None  # what must end before the client can be used
+
+
+def preparation_of(client: Any) -> asyncio.Task[Any] | None:
+    """A cluster's client learns its nodes and commands first, which takes longer than a request may wait."""
+    if not hasattr(client, "nodes_manager"):
+        return None
+    task = asyncio.create_task(client.initialize())
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waits is told by the task
+    return task
+
+
+def parts_of(client: Any) -> list[Any]:
+    """A client, and those with which it asks sentinels."""
+    if client is None:
+        return []
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    return [client, *(manager.sentinels if manager else ())]
 
 
 def made(make: Callable[[], Any] | None, who: str) -> Any:
