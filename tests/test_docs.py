@@ -27,6 +27,7 @@ USER_DOCS = "\n".join(
         "prediction",
         "training",
         "sizing",
+        "theory",
         "README",
     )
 )

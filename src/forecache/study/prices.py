@@ -9,7 +9,7 @@ from typing import Final
 from forecache.errors import ConfigurationError
 from forecache.units import parse_duration, parse_size
 
-__all__ = ["MONTH", "Prices", "parse_cost", "parse_price"]
+__all__ = ["CORE_MONTH", "MONTH", "Prices", "parse_cost", "parse_price"]
 
 MONTH: Final = 365.25 / 12 * 86_400  # seconds
 GIB: Final = 1024**3

@@ -13,21 +13,21 @@ from typing import Any, Final
 from forecache.curve import MissRatioCurve
 from forecache.errors import CapacityError, ConfigurationError
 from forecache.extras import TRACES, extra
-from forecache.study.prices import Prices, parse_cost, parse_price
+from forecache.study.prices import CORE_MONTH, Prices, parse_cost, parse_price
 from forecache.units import format_size, parse_size
 
 with extra(TRACES):
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Market", "Sensitivity", "Sizing", "optimal_size"]
+__all__ = ["Market", "Sensitivity", "Sizing", "market_of", "optimal_size"]
 
 Floats = npt.NDArray[np.float64]
 
 MIB: Final = 1024**2
 STEPS: Final = 600  # sizes that are compared
 FLAT: Final = 0.02  # share of the best net benefit that may be missed without regret
-WIDE: Final = 3.0  # a range of good sizes whose ends differ by this factor is called flat
+WIDE: Final = 2.0  # a range of good sizes whose ends differ by this factor is called flat
 AROUND: Final = 1.1  # factor to each side over which a slope is taken
 FILLED: Final = 3.0  # times that a cache should have been filled before its hit ratio says much
 FACTORS: Final = (0.25, 0.5, 2.0, 4.0)  # prices of memory, in relation to those of misses, that are tried
@@ -56,8 +56,8 @@ class Market:
 
     def sizes(self) -> Floats:
         """Bytes to compare: none, and those of the curve with steps in between, shape (sizes,)."""
-        ends = np.array([self.curve.capacities[0], self.curve.capacities[-1]], dtype=np.float64)
-        every = np.concatenate((np.geomspace(*ends, STEPS), np.array(self.curve.capacities, dtype=np.float64)))
+        known = np.array(self.curve.capacities, dtype=np.float64)
+        every = np.concatenate((np.geomspace(known[0], known[-1], STEPS), known))
         return np.concatenate(([0.0], np.unique(every) * self.entry_bytes))
 
     def best(self) -> float:
@@ -124,9 +124,9 @@ class Sizing:
         if self.size == 0:
             return "No cache pays at these prices: memory costs more than the misses that it saves."
         return (
-            f"Give the cache {format_size(self.size)}: {self.policy} then answers {self.hit_ratio:.1%} of the requests, "
-            f"the database gets {self.database_load:,.3g} a second, and {money(self.net_benefit)} a month is saved "
-            f"after {money(self.rent)} for memory."
+            f"Give the cache {format_size(self.size)}: {self.policy} then answers {self.hit_ratio:.1%} of the "
+            f"requests, the database gets {self.database_load:,.3g} a second, and {money(self.net_benefit)} a month "
+            f"is saved after {money(self.rent)} for memory."
         )
 
     def _change(self) -> list[str]:
@@ -143,9 +143,8 @@ class Sizing:
             ends = f"{format_size(self.good_from)} to {format_size(self.good_to)}"
             doubts.append(f"The optimum is flat: anything from {ends} is within 2 % of it.")
         if self.is_short and self.size > 0:
-            doubts.append(
-                f"The data are too short to be sure: they fill such a cache only {self.filled:.1f} times; record longer."
-            )
+            times = f"they fill such a cache only {self.filled:.1f} times"
+            doubts.append(f"The data are too short to be sure: {times}; record longer.")
         return doubts
 
 
@@ -180,16 +179,16 @@ def optimal_size(
         ConfigurationError: a price cannot be used, or what is needed to compare is not known.
         CapacityError: a size cannot be used.
     """
-    rate = curve.requests_per_second if requests_per_second is None else requests_per_second
-    if rate is None or not rate > 0:
-        raise ConfigurationError(
-            f"nobody knows how many requests a second {curve.trace!r} had; give requests_per_second, above 0"
-        )
-    busy = {} if core_month is None else {"core_month": core_month}
-    prices = Prices(
-        parse_cost(cost_per_miss, **busy), parse_cost(cost_per_hit, **busy), parse_price(price_per_gib_month)
+    market = market_of(
+        curve,
+        cost_per_miss=cost_per_miss,
+        price_per_gib_month=price_per_gib_month,
+        cost_per_hit=cost_per_hit,
+        entry_bytes=entry_bytes,
+        requests_per_second=requests_per_second,
+        core_month=core_month,
     )
-    market = Market(curve, prices, unit_bytes(curve, entry_bytes), rate)
+    rate, prices = market.requests_per_second, market.prices
     best, sizes = market.best(), market.sizes()
     nets = np.array([market.net(size) for size in sizes])
     good = sizes[nets >= market.net(best) - FLAT * abs(market.net(best))]
@@ -219,6 +218,28 @@ def optimal_size(
         today=now,
         net_today=None if now is None else market.net(now),
     )
+
+
+def market_of(
+    curve: MissRatioCurve,
+    *,
+    cost_per_miss: str | float,
+    price_per_gib_month: str | float,
+    cost_per_hit: str | float = 0.0,
+    entry_bytes: str | int | None = None,
+    requests_per_second: float | None = None,
+    core_month: float | None = None,
+) -> Market:
+    """A curve in bytes and money; arguments and errors are those of `optimal_size`."""
+    rate = curve.requests_per_second if requests_per_second is None else requests_per_second
+    if rate is None or not rate > 0:
+        raise ConfigurationError(
+            f"nobody knows how many requests a second {curve.trace!r} had; give requests_per_second, above 0"
+        )
+    core = CORE_MONTH if core_month is None else core_month
+    miss, hit = (parse_cost(cost, core_month=core) for cost in (cost_per_miss, cost_per_hit))
+    prices = Prices(miss, hit, parse_price(price_per_gib_month))
+    return Market(curve, prices, unit_bytes(curve, entry_bytes), rate)
 
 
 def unit_bytes(curve: MissRatioCurve, entry_bytes: str | int | None) -> float:

@@ -37,7 +37,9 @@ def rates_of(rates: npt.ArrayLike) -> Floats:
     """
     given = np.asarray(rates, dtype=np.float64)
     if given.ndim != 1 or given.size == 0 or not np.isfinite(given).all() or given.min() <= 0:
-        raise ConfigurationError("rates must be one or more finite numbers above 0, such as [0.5, 0.3, 0.2]")
+        raise ConfigurationError(
+            "rates cannot be used; expected one or more finite numbers above 0, such as [0.5, 0.3, 0.2]"
+        )
     return given
 
 
