@@ -26,6 +26,7 @@ USER_DOCS = "\n".join(
         "history",
         "prediction",
         "training",
+        "sizing",
         "README",
     )
 )

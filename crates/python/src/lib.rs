@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod convert;
+mod curve;
 mod insight;
 mod key;
 mod model;
@@ -22,6 +23,8 @@ mod _core {
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
+    #[pymodule_export]
+    use crate::curve::{Curve, sampled};
     #[pymodule_export]
     use crate::model::{Predictor, targets, training_rows};
     #[pymodule_export]
