@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from forecache.coherence.certificate import Certificate
 from forecache.coherence.level import EVENTUAL, KINDS, SESSION, STRONG, Level
-from forecache.errors import ConfigurationError, DurationError
+from forecache.errors import DurationError, LevelError
 
 levels = st.one_of(
     st.sampled_from([EVENTUAL, SESSION, STRONG]),
@@ -38,7 +38,7 @@ def test_a_bound_is_any_duration(age: object) -> None:
     "level", ["", "bounded", "bounded()", "bounded(1s", "Strong", "strong(1s)", 1, None, b"strong"]
 )
 def test_what_is_no_level_is_refused_with_the_forms_there_are(level: object) -> None:
-    with pytest.raises(ConfigurationError, match=r"expected|duration"):
+    with pytest.raises((LevelError, DurationError), match=r"expected|duration"):
         Level.parse(level)  # type: ignore[arg-type]
 
 

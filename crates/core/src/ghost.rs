@@ -1,98 +1,96 @@
-//! Ids of entries that were evicted: what a policy remembers of those it let go.
+//! What a policy remembers of the entries it evicted: 32 bits of each id. Ids that share them are taken for one, which
+//! happens once in four thousand lookups when a million are remembered.
 
 use hashbrown::HashTable;
 
 use crate::access::Slot;
 use crate::list::{Links, List};
 use crate::memory::count_memory;
+use crate::weights::Weights;
 
-struct Departed {
-    id: u64,
-    /// Above 2^32 - 1 counts as that: what is remembered of giants need not be exact.
-    weight: u32,
-    queue: u8,
+/// What is remembered of an id.
+pub type Print = u32;
+
+/// What is remembered of `id`.
+pub fn print(id: u64) -> Print {
+    id as Print
 }
 
-/// `N` queues of ids, in which any can be found and removed in O(1). Their owner bounds them with `trim`.
-pub struct Ghost<const N: usize> {
+/// Where a print is in the table, which uses the highest bits and the lowest.
+fn hash(print: Print) -> u64 {
+    u64::from(print) << 32 | u64::from(print)
+}
+
+/// A queue of ids, in which any can be found and removed in O(1). Its owner bounds it with `trim`.
+#[derive(Default)]
+pub struct Ghost {
     table: HashTable<Slot>,
-    departed: Vec<Departed>,
+    prints: Vec<Print>,
+    weights: Weights,
     vacant: Vec<Slot>,
     links: Links,
-    queues: [List; N],
-    totals: [u64; N],
+    queue: List,
+    total: u64,
 }
 
-count_memory!(Ghost<N> [const N: usize]: table, departed, vacant, links);
+count_memory!(Ghost []: table, prints, weights, vacant, links);
 
-impl<const N: usize> Default for Ghost<N> {
-    fn default() -> Self {
-        Self {
-            table: HashTable::new(),
-            departed: Vec::new(),
-            vacant: Vec::new(),
-            links: Links::default(),
-            queues: std::array::from_fn(|_| List::default()),
-            totals: [0; N],
-        }
-    }
-}
-
-impl<const N: usize> Ghost<N> {
-    /// Total weight that the entries remembered in `queue` had.
-    pub fn weight(&self, queue: usize) -> u64 {
-        self.totals[queue]
+impl Ghost {
+    /// Total weight that the entries remembered had.
+    pub fn weight(&self) -> u64 {
+        self.total
     }
 
-    /// Where `id` is remembered.
-    pub fn find(&self, id: u64) -> Option<usize> {
-        let slot = *self.table.find(id, |&slot| self.departed[slot as usize].id == id)?;
-        Some(usize::from(self.departed[slot as usize].queue))
+    /// Whether `id` is remembered.
+    pub fn remembers(&self, id: u64) -> bool {
+        let print = print(id);
+        self.table.find(hash(print), |&slot| self.prints[slot as usize] == print).is_some()
     }
 
-    /// Remembers `id` as the newest of `queue`.
-    pub fn insert(&mut self, queue: usize, id: u64, weight: u64) {
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        let slot = self.place(Departed { id, weight, queue: queue as u8 });
-        let departed = &self.departed;
-        self.table.insert_unique(id, slot, |&slot| departed[slot as usize].id);
-        self.queues[queue].push_front(&mut self.links, slot);
-        self.totals[queue] += u64::from(weight);
+    /// Remembers an id as the newest.
+    pub fn insert(&mut self, print: Print, weight: u64) {
+        let slot = self.place(print);
+        self.weights.set(slot, weight);
+        self.table.insert_unique(hash(print), slot, |&slot| hash(self.prints[slot as usize]));
+        self.queue.push_front(&mut self.links, slot);
+        self.total += weight;
     }
 
     /// Forgets `id`; true when it was remembered.
     pub fn remove(&mut self, id: u64) -> bool {
-        let Ok(found) = self.table.find_entry(id, |&slot| self.departed[slot as usize].id == id) else { return false };
+        let print = print(id);
+        let Ok(found) = self.table.find_entry(hash(print), |&slot| self.prints[slot as usize] == print) else {
+            return false;
+        };
         let (slot, _) = found.remove();
         self.release(slot);
         true
     }
 
-    /// Forgets the oldest of `queue` until their weight is at most `most`.
-    pub fn trim(&mut self, queue: usize, most: u64) {
-        while self.totals[queue] > most
-            && let Some(slot) = self.queues[queue].back()
+    /// Forgets the oldest until their weight is at most `most`.
+    pub fn trim(&mut self, most: u64) {
+        while self.total > most
+            && let Some(slot) = self.queue.back()
         {
-            let id = self.departed[slot as usize].id;
-            self.table.find_entry(id, |&other| other == slot).expect("every queued id is in the table").remove();
+            let hash = hash(self.prints[slot as usize]);
+            self.table.find_entry(hash, |&other| other == slot).expect("what is queued is in the table").remove();
             self.release(slot);
         }
     }
 
-    fn place(&mut self, departed: Departed) -> Slot {
+    fn place(&mut self, print: Print) -> Slot {
         if let Some(slot) = self.vacant.pop() {
-            self.departed[slot as usize] = departed;
+            self.prints[slot as usize] = print;
             return slot;
         }
-        self.departed.push(departed);
-        Slot::try_from(self.departed.len() - 1).expect("fewer than 2^32 ghosts")
+        self.prints.push(print);
+        Slot::try_from(self.prints.len() - 1).expect("fewer than 2^32 ghosts")
     }
 
-    /// Takes a slot that is no longer in the table off its queue.
+    /// Takes a slot that is no longer in the table off the queue.
     fn release(&mut self, slot: Slot) {
-        let Departed { queue, weight, .. } = self.departed[slot as usize];
-        self.queues[usize::from(queue)].remove(&mut self.links, slot);
-        self.totals[usize::from(queue)] -= u64::from(weight);
+        self.queue.remove(&mut self.links, slot);
+        self.total -= self.weights.of(slot);
         self.vacant.push(slot);
     }
 }
@@ -103,49 +101,30 @@ mod tests {
 
     #[test]
     fn forgets_the_oldest_first_and_any_on_demand() {
-        let mut ghost = Ghost::<1>::default();
+        let mut ghost = Ghost::default();
         for id in 1..=5 {
-            ghost.insert(0, id, id);
+            ghost.insert(print(id), id);
         }
-        assert!(ghost.remove(2) && !ghost.remove(2));
-        assert_eq!(ghost.weight(0), 13);
-        ghost.trim(0, 12);
-        assert_eq!(ghost.weight(0), 12);
+        assert!(ghost.remembers(2) && ghost.remove(2) && !ghost.remove(2) && !ghost.remembers(2));
+        assert_eq!(ghost.weight(), 13);
+        ghost.trim(12);
+        assert_eq!(ghost.weight(), 12);
         assert!(!ghost.remove(1) && ghost.remove(3));
-        ghost.trim(0, 0);
+        ghost.trim(0);
         assert!(!ghost.remove(4) && !ghost.remove(5));
-        assert_eq!(ghost.weight(0), 0);
-    }
-
-    #[test]
-    fn queues_are_found_weighed_and_trimmed_apart() {
-        let mut ghost = Ghost::<2>::default();
-        ghost.insert(0, 1, 10);
-        ghost.insert(1, 2, 20);
-        assert_eq!((ghost.find(1), ghost.find(2), ghost.find(3)), (Some(0), Some(1), None));
-        ghost.trim(0, 0);
-        assert_eq!((ghost.find(1), ghost.weight(0), ghost.weight(1)), (None, 0, 20));
+        assert_eq!(ghost.weight(), 0);
     }
 
     #[test]
     fn places_are_reused_so_that_memory_is_bounded_by_weight() {
-        let mut ghost = Ghost::<1>::default();
+        let mut ghost = Ghost::default();
         for id in 0..1000 {
-            ghost.trim(0, 9);
-            ghost.insert(0, id, 1);
+            ghost.trim(9);
+            ghost.insert(print(id), 1);
             if id % 3 == 0 {
                 ghost.remove(id - id % 2);
             }
         }
-        assert!(ghost.departed.len() <= 10);
-    }
-
-    #[test]
-    fn giants_are_remembered_at_the_largest_weight_there_is() {
-        let mut ghost = Ghost::<1>::default();
-        ghost.insert(0, 1, u64::MAX);
-        assert_eq!(ghost.weight(0), u64::from(u32::MAX));
-        assert!(ghost.remove(1));
-        assert_eq!(ghost.weight(0), 0);
+        assert!(ghost.prints.len() <= 10);
     }
 }

@@ -26,6 +26,12 @@ impl<T: Memory> Memory for Option<T> {
     }
 }
 
+impl<T: Memory, const N: usize> Memory for [T; N] {
+    fn memory(&self) -> usize {
+        self.iter().map(T::memory).sum()
+    }
+}
+
 impl<T: Memory + ?Sized> Memory for Box<T> {
     fn memory(&self) -> usize {
         (**self).memory()

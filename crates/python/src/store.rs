@@ -1,8 +1,7 @@
 //! `Store`: the native half of a cache. Python objects go in and out; every decision is the core's.
 
-use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use forecache_core::access::{Nanos, Tick};
@@ -17,11 +16,15 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PySuper, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::key::{Probe, id_of, is_native};
 use crate::model::{begin_with, prior_of};
-use crate::recorder::{Address, Note, Recorder};
+use crate::recorder::Recorder;
 use crate::shortcuts::adopt;
 use crate::{convert, insight};
+
+mod entry;
+mod operation;
+
+pub use entry::Entry;
 
 /// The methods that a subclass makes its own.
 const ADOPTED: [&str; 3] = ["get", "set", "_read"];
@@ -29,31 +32,6 @@ const ADOPTED: [&str; 3] = ["get", "set", "_read"];
 pub type Object = Py<PyAny>;
 type ObjectShard = Shard<Object, Object, Object>;
 pub type ObjectDebris = Debris<Object, Object, Object>;
-
-/// What a cache keeps about one key; times are seconds of the cache's clock.
-#[pyclass(frozen, get_all, module = "forecache")]
-pub struct Entry {
-    value: Object,
-    weight: u64,
-    stored_at: Option<f64>,
-    fresh_until: Option<f64>,
-    expires_at: Option<f64>,
-}
-
-#[pymethods]
-impl Entry {
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let moment = |at: Option<f64>| at.map_or("None".to_owned(), |at| format!("{at:.3}"));
-        Ok(format!(
-            "Entry(value={}, weight={}, stored_at={}, fresh_until={}, expires_at={})",
-            self.value.bind(py).repr()?,
-            self.weight,
-            moment(self.stored_at),
-            moment(self.fresh_until),
-            moment(self.expires_at)
-        ))
-    }
-}
 
 /// A bounded table of Python objects.
 #[pyclass(frozen, subclass, weakref, module = "forecache._core")]
@@ -390,192 +368,5 @@ impl Store {
     fn __clear__(&self) {
         let mut debris = Debris::default();
         self.shards.iter_free().for_each(|mut shard| shard.clear(&mut debris));
-    }
-}
-
-impl Store {
-    #[inline(always)] // the path of every hit
-    pub fn look_up(&self, key: &Bound<'_, PyAny>, accept: Accept) -> PyResult<Option<(Object, Freshness)>> {
-        if self.recorder.is_some() {
-            return self.look_up_and_record(key, accept);
-        }
-        let now = self.now(key.py())?;
-        self.on_shard_of(key, id_of(key)?, |shard, probe| {
-            let found = shard.store.get(probe.id, now, accept, |key| probe.is(key));
-            found.map(|(value, freshness)| (value.clone_ref(key.py()), freshness))
-        })
-    }
-
-    #[inline(never)] // its length would slow down lookups that are not recorded
-    fn look_up_and_record(&self, key: &Bound<'_, PyAny>, accept: Accept) -> PyResult<Option<(Object, Freshness)>> {
-        let now = self.now(key.py())?;
-        self.on_noted_shard(key, |shard, probe, note| {
-            let found = shard.store.get_weighed(probe.id, now, accept, |key| probe.is(key));
-            let (weight, hit) = found.map_or((1, false), |(_, _, weight)| (weight, true));
-            let due = note.is_some_and(|note| note.record(Op::Get, weight, hit));
-            (found.map(|(value, freshness, _)| (value.clone_ref(key.py()), freshness)), due)
-        })
-    }
-
-    /// Weighs a value, lets `place` put it into its shard, and reports what left.
-    #[inline]
-    #[allow(clippy::too_many_arguments)] // those of `set`, and what is done with them
-    fn store(
-        &self,
-        op: Op,
-        key: &Bound<'_, PyAny>,
-        value: Object,
-        aging: Aging,
-        tags: Option<&Bound<'_, PyAny>>,
-        weight: Option<&Bound<'_, PyAny>>,
-        place: impl FnOnce(&mut ObjectShard, Arrival<Object, Object>, Nanos, &Probe<'_, '_>, &mut ObjectDebris) -> bool,
-    ) -> PyResult<bool> {
-        let py = key.py();
-        let weight = self.weigh(key, &value, weight)?;
-        let tags = convert::tags(tags)?;
-        if aging.ttl != FOREVER {
-            self.has_aged.store(true, Ordering::Relaxed);
-        }
-        let now = self.now(py)?;
-        let mut debris = Debris::default();
-        let stayed = self.on_noted_shard(key, |shard, probe, note| {
-            let due = note.is_some_and(|note| {
-                let was_there = shard.store.peek(probe.id, now, |key| probe.is(key)).is_some();
-                note.record(op, weight.get(), was_there)
-            });
-            let (id, key) = (probe.id, key.clone().unbind());
-            let arrival = Arrival { id, key, value, weight, lifetime: Lifetime::IMMORTAL, tags };
-            (place(shard, arrival, now, probe, &mut debris), due)
-        })?;
-        self.report(py, debris);
-        Ok(stayed)
-    }
-
-    #[inline]
-    fn id_of(&self, key: &Bound<'_, PyAny>) -> PyResult<u64> {
-        self.recorder.as_ref().map_or_else(|| id_of(key), |recorder| recorder.get().id_of(key))
-    }
-
-    /// Runs `act` on the locked shard of a key.
-    #[inline]
-    fn on_shard<R>(
-        &self,
-        key: &Bound<'_, PyAny>,
-        act: impl FnOnce(&mut ObjectShard, &Probe<'_, '_>) -> R,
-    ) -> PyResult<R> {
-        self.on_shard_of(key, self.id_of(key)?, act)
-    }
-
-    /// The same, for an access that is to be recorded; `act` also tells whether the recorder has to be woken.
-    #[inline(always)] // the path of every hit that is recorded
-    fn on_noted_shard<R>(
-        &self,
-        key: &Bound<'_, PyAny>,
-        act: impl FnOnce(&mut ObjectShard, &Probe<'_, '_>, Option<&Note<'_>>) -> (R, bool),
-    ) -> PyResult<R> {
-        let Some(recorder) = self.recorder.as_ref().map(Py::get) else {
-            return self.on_shard_of(key, id_of(key)?, |shard, probe| act(shard, probe, None).0);
-        };
-        let Address { id, is_native, note } = recorder.address(key)?;
-        let probe = Probe::new(key, id);
-        let mut shard = if is_native { self.shards.of(id) } else { self.lock(&probe)? };
-        let (result, due) = act(&mut shard, &probe, note.as_ref());
-        drop(shard);
-        recorder.wake_if(due, key.py());
-        Ok(result)
-    }
-
-    /// Runs `act` on the locked shard of a key whose id is known. No Python code runs meanwhile: comparisons that
-    /// need it are made before.
-    #[inline(always)] // the path of every hit
-    fn on_shard_of<R>(
-        &self,
-        key: &Bound<'_, PyAny>,
-        id: u64,
-        act: impl FnOnce(&mut ObjectShard, &Probe<'_, '_>) -> R,
-    ) -> PyResult<R> {
-        let probe = Probe::new(key, id);
-        let mut shard = self.lock(&probe)?;
-        Ok(act(&mut shard, &probe))
-    }
-
-    /// Locks the shard of a key.
-    #[inline(always)]
-    fn lock(&self, probe: &Probe<'_, '_>) -> PyResult<MutexGuard<'_, ObjectShard>> {
-        if is_native(probe.object) { Ok(self.shards.of(probe.id)) } else { self.compare_first(probe) }
-    }
-
-    /// Locks the shard of a key, once every comparison that needs Python code has been made.
-    #[cold]
-    fn compare_first(&self, probe: &Probe<'_, '_>) -> PyResult<MutexGuard<'_, ObjectShard>> {
-        loop {
-            let shard = self.shards.of(probe.id);
-            shard.store.peek(probe.id, 0, |key| probe.is(key));
-            shard.flights.find(probe.id, |key| probe.is(key));
-            if !probe.is_pending() {
-                return Ok(shard);
-            }
-            drop(shard);
-            probe.settle()?;
-        }
-    }
-
-    fn sweep_shards(
-        &self,
-        py: Python<'_>,
-        op: Op,
-        mut remove: impl FnMut(&mut ObjectShard, &mut ObjectDebris) -> usize,
-    ) -> PyResult<usize> {
-        let mut debris = Debris::default();
-        let removed = self.shards.iter().map(|mut shard| remove(&mut shard, &mut debris)).sum();
-        if let Some(recorder) = &self.recorder {
-            recorder.get().record_sweep(py, op, &debris)?;
-        }
-        self.report(py, debris);
-        Ok(removed)
-    }
-
-    fn aging_of(&self, ttl: Option<&Bound<'_, PyAny>>, stale_ttl: Option<&Bound<'_, PyAny>>) -> PyResult<Aging> {
-        Ok(Aging {
-            ttl: ttl.map_or(Ok(self.aging.ttl), convert::ttl)?,
-            stale_ttl: stale_ttl.map_or(Ok(self.aging.stale_ttl), convert::duration)?,
-            jitter: self.aging.jitter,
-        })
-    }
-
-    #[inline(always)]
-    fn now(&self, py: Python<'_>) -> PyResult<Nanos> {
-        if self.has_aged.load(Ordering::Relaxed) { self.read_clock(py) } else { Ok(0) }
-    }
-
-    #[cold]
-    fn read_clock(&self, py: Python<'_>) -> PyResult<Nanos> {
-        match &self.clock {
-            None => Ok(self.started.elapsed().as_nanos() as Nanos),
-            Some(clock) => Ok(convert::nanos(clock.call0(py)?.extract(py)?)),
-        }
-    }
-
-    #[inline]
-    fn weigh(&self, key: &Bound<'_, PyAny>, value: &Object, weight: Option<&Bound<'_, PyAny>>) -> PyResult<NonZeroU64> {
-        match (weight, &self.weigher) {
-            (Some(weight), _) => convert::weight(weight, "weight is"),
-            (None, None) => Ok(NonZeroU64::MIN),
-            (None, Some(weigher)) => {
-                convert::weight(&weigher.bind(key.py()).call1((key, value))?, "the weigher returned")
-            }
-        }
-    }
-
-    /// Tells the listener what left; what remains of it is dropped here, after all locks are released.
-    #[inline]
-    fn report(&self, py: Python<'_>, debris: ObjectDebris) {
-        let Some(listener) = &self.listener else { return };
-        for removed in debris.entries {
-            let arguments = (removed.key, removed.value, removed.cause.name());
-            if let Err(error) = listener.call1(py, arguments) {
-                error.write_unraisable(py, Some(listener.bind(py)));
-            }
-        }
     }
 }

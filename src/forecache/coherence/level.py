@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from forecache.errors import ConfigurationError
+from forecache.errors import LevelError
 from forecache.units import Duration, format_duration, parse_ttl
 
 __all__ = ["EVENTUAL", "SESSION", "STRONG", "Kind", "Level", "LevelLike"]
@@ -49,18 +49,18 @@ class Level:
         """A level as people write it.
 
         Raises:
-            ConfigurationError: it is none.
+            LevelError: it is none.
         """
         if isinstance(level, Level):
             return level
         if not isinstance(level, str):
-            raise ConfigurationError(f"level is {level!r}; {FORMS}")
+            raise LevelError(f"level is {level!r}; {FORMS}")
         found = BOUNDED.fullmatch(level.strip())
         if found is not None:
             return cls.bounded(found[1].strip())
         known = PLAIN.get(level.strip())
         if known is None:
-            raise ConfigurationError(f"level is {level!r}; {FORMS}")
+            raise LevelError(f"level is {level!r}; {FORMS}")
         return known
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ caches: whoever uses it commits first, and then invalidates what the transaction
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Protocol, Self
@@ -42,6 +42,7 @@ class Table:
     key: tuple[str, ...]  # columns of the primary key, in its order
     columns: tuple[str, ...]  # those that rows have, in their order
     row: type = dict  # what a row is made as: dict, or a msgspec.Struct
+    details: Any = field(default=None, repr=False)  # what else its origin knows of it
 
     def key_of(self, values: Mapping[str, Any]) -> Key:
         """The key among the values of a row.

@@ -4,7 +4,7 @@
 
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
-use crate::ghost::Ghost;
+use crate::ghost::{Ghost, Print, print};
 use crate::memory::count_memory;
 use crate::segments::Segments;
 
@@ -15,9 +15,9 @@ const OFTEN: usize = 1;
 
 pub struct Arc {
     segments: Segments<2>,
-    ids: Vec<u64>,
+    prints: Vec<Print>,
     /// B1 and B2 of the paper: what left T1 and T2.
-    ghost: Ghost<2>,
+    ghosts: [Ghost; 2],
     capacity: u64,
     /// p of the paper: the weight that T1 should have.
     target: f64,
@@ -25,14 +25,14 @@ pub struct Arc {
     returning: Option<usize>,
 }
 
-count_memory!(Arc []: segments, ids, ghost);
+count_memory!(Arc []: segments, prints, ghosts);
 
 impl Arc {
     pub fn new(setting: &Setting) -> Self {
         Self {
             segments: Segments::default(),
-            ids: Vec::new(),
-            ghost: Ghost::default(),
+            prints: Vec::new(),
+            ghosts: Default::default(),
             capacity: setting.capacity,
             target: 0.0,
             returning: None,
@@ -41,7 +41,7 @@ impl Arc {
 
     /// Moves the target by the incoming weight, or more when the other ghost is the larger one.
     fn adapt(&mut self, left: usize, weight: u64) {
-        let (own, other) = (self.ghost.weight(left) as f64, self.ghost.weight(1 - left) as f64);
+        let (own, other) = (self.ghosts[left].weight() as f64, self.ghosts[1 - left].weight() as f64);
         let step = weight as f64 * (other / own).max(1.0);
         self.target =
             if left == ONCE { (self.target + step).min(self.capacity as f64) } else { (self.target - step).max(0.0) };
@@ -50,10 +50,10 @@ impl Arc {
     /// Case IV of the paper: of T1 and B1 at most the capacity is known, of all four lists twice that.
     fn forget_for(&mut self, weight: u64) {
         let once = self.segments.weight(ONCE) + weight;
-        self.ghost.trim(ONCE, self.capacity.saturating_sub(once));
-        let once = (once + self.ghost.weight(ONCE)).min(self.capacity);
+        self.ghosts[ONCE].trim(self.capacity.saturating_sub(once));
+        let once = (once + self.ghosts[ONCE].weight()).min(self.capacity);
         let resident = once + self.segments.weight(OFTEN);
-        self.ghost.trim(OFTEN, self.capacity.saturating_mul(2).saturating_sub(resident));
+        self.ghosts[OFTEN].trim(self.capacity.saturating_mul(2).saturating_sub(resident));
     }
 
     /// REPLACE of the paper: which list gives up its oldest.
@@ -67,21 +67,21 @@ impl Arc {
 
 impl Policy for Arc {
     fn miss(&mut self, access: &Access) {
-        self.returning = self.ghost.find(access.id);
+        self.returning = [ONCE, OFTEN].into_iter().find(|&left| self.ghosts[left].remembers(access.id));
         match self.returning {
             Some(left) => {
                 self.adapt(left, access.weight);
-                self.ghost.remove(access.id);
+                self.ghosts[left].remove(access.id);
             }
             None => self.forget_for(access.weight),
         }
     }
 
     fn insert(&mut self, slot: Slot, access: &Access) {
-        if slot as usize >= self.ids.len() {
-            self.ids.resize(slot as usize + 1, 0);
+        if slot as usize >= self.prints.len() {
+            self.prints.resize(slot as usize + 1, 0);
         }
-        self.ids[slot as usize] = access.id;
+        self.prints[slot as usize] = print(access.id);
         let list = if self.returning.take().is_some() { OFTEN } else { ONCE };
         self.segments.insert(list, slot, access.weight);
     }
@@ -97,7 +97,7 @@ impl Policy for Arc {
         // When T1 alone fills the cache there is no room to remember what leaves it.
         let forgotten = self.returning.is_none() && self.segments.weight(ONCE) + incoming.weight > self.capacity;
         if !forgotten {
-            self.ghost.insert(list, self.ids[slot as usize], self.segments.weight_of(slot));
+            self.ghosts[list].insert(self.prints[slot as usize], self.segments.weight_of(slot));
         }
         self.segments.remove(slot);
         Some(slot)
@@ -130,6 +130,6 @@ mod tests {
         assert!((policy.target - 1.0).abs() < f64::EPSILON);
         assert_eq!(policy.evict(&access(2, 1)), Some(0));
         policy.insert(0, &access(2, 1));
-        assert_eq!((policy.segments.segment_of(0), policy.ghost.find(1)), (OFTEN, Some(OFTEN)));
+        assert_eq!((policy.segments.segment_of(0), policy.ghosts[OFTEN].remembers(1)), (OFTEN, true));
     }
 }

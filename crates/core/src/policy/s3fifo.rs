@@ -4,7 +4,7 @@
 
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
-use crate::ghost::Ghost;
+use crate::ghost::{Ghost, Print, print};
 use crate::memory::count_memory;
 use crate::segments::Segments;
 
@@ -21,9 +21,9 @@ const MOST_HITS: u8 = 3;
 
 pub struct S3Fifo {
     segments: Segments<2>,
-    ids: Vec<u64>,
+    prints: Vec<Print>,
     hits: Vec<u8>,
-    ghost: Ghost<1>,
+    ghost: Ghost,
     small_capacity: u64,
     main_capacity: u64,
     ghost_capacity: u64,
@@ -35,14 +35,14 @@ pub struct S3Fifo {
     filling: bool,
 }
 
-count_memory!(S3Fifo []: segments, ids, hits, ghost);
+count_memory!(S3Fifo []: segments, prints, hits, ghost);
 
 impl S3Fifo {
     pub fn new(setting: &Setting) -> Self {
         let small_capacity = (setting.capacity / SMALL_SHARE).max(1);
         Self {
             segments: Segments::default(),
-            ids: Vec::new(),
+            prints: Vec::new(),
             hits: Vec::new(),
             ghost: Ghost::default(),
             small_capacity,
@@ -57,7 +57,7 @@ impl S3Fifo {
     fn evict_small(&mut self) -> Option<Slot> {
         while let Some(slot) = self.segments.oldest(SMALL) {
             if self.hits[slot as usize] < PROMOTION {
-                self.remember(self.ids[slot as usize], self.segments.weight_of(slot));
+                self.remember(self.prints[slot as usize], self.segments.weight_of(slot));
                 self.segments.remove(slot);
                 return Some(slot);
             }
@@ -79,10 +79,10 @@ impl S3Fifo {
         None
     }
 
-    fn remember(&mut self, id: u64, weight: u64) {
+    fn remember(&mut self, print: Print, weight: u64) {
         if weight <= self.ghost_capacity {
-            self.ghost.trim(0, self.ghost_capacity - weight);
-            self.ghost.insert(0, id, weight);
+            self.ghost.trim(self.ghost_capacity - weight);
+            self.ghost.insert(print, weight);
         }
     }
 
@@ -99,11 +99,11 @@ impl Policy for S3Fifo {
     }
 
     fn insert(&mut self, slot: Slot, access: &Access) {
-        if slot as usize >= self.ids.len() {
-            self.ids.resize(slot as usize + 1, 0);
+        if slot as usize >= self.prints.len() {
+            self.prints.resize(slot as usize + 1, 0);
             self.hits.resize(slot as usize + 1, 0);
         }
-        self.ids[slot as usize] = access.id;
+        self.prints[slot as usize] = print(access.id);
         self.hits[slot as usize] = 0;
         self.segments.insert(self.entry_segment(access.weight), slot, access.weight);
         self.oversized = false;
@@ -120,7 +120,7 @@ impl Policy for S3Fifo {
     fn evict(&mut self, incoming: &Access) -> Option<Slot> {
         self.filling = false;
         if std::mem::take(&mut self.oversized) {
-            self.remember(incoming.id, incoming.weight);
+            self.remember(print(incoming.id), incoming.weight);
             return None;
         }
         if self.segments.weight(MAIN) > self.main_capacity {
@@ -165,6 +165,6 @@ mod tests {
         policy.hit(0, &access(10, 1));
         policy.hit(0, &access(10, 1));
         assert_eq!(policy.evict(&access(12, 1)), Some(1));
-        assert_eq!((policy.segments.segment_of(0), policy.ghost.find(11)), (MAIN, Some(0)));
+        assert_eq!((policy.segments.segment_of(0), policy.ghost.remembers(11)), (MAIN, true));
     }
 }

@@ -1,0 +1,273 @@
+"""PostgreSQL as the database of record, by psycopg 3: one statement for each batch, in threads and in tasks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, ParamSpec, Self, TypeVar
+
+from forecache.errors import (
+    ConfigurationError,
+    ConstraintError,
+    OriginError,
+    OriginUnavailableError,
+    StatementError,
+    TableError,
+    WriteConflictError,
+)
+from forecache.extras import extra
+from forecache.serve.origin import Batch, Key, Table
+from forecache.serve.origins.pgsql import Postgresql
+from forecache.serve.origins.plan import Answer, Plan, Statement, arun, run
+from forecache.serve.origins.pool import LostError, Pool, TaskPool, TaskPools
+from forecache.serve.origins.transaction import TaskTransaction, ThreadTransaction
+from forecache.units import Duration, parse_duration
+
+with extra("postgresql"):
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.pq import TransactionStatus
+
+__all__ = ["PostgresqlOrigin"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CONNECTIONS: Final = 8
+FEWEST_SECONDS_TO_CONNECT: Final = 2  # that libpq takes seriously
+FAILING: Final = ("08", "53", "57", "58", "25006", "28", "3D")  # connections, resources, shutdown, standby, access
+LACKING: Final = ("42P01", "42703", "3F000")  # no such table, column, schema
+CONFLICTS: Final = ("40", "55P03")  # serialization, deadlock, a lock not waited for
+OUTDATED: Final = "0A000"  # "cached plan must not change result type": the columns of a table changed
+OPEN: Final = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
+
+
+class Timed:
+    """What connections of threads and of tasks share: each statement is answered in time, or the connection is lost."""
+
+    name = ""  # of the origin
+    seconds: float | None = None
+    outdated = False  # a plan of the server's does not fit the schema any more
+    pgconn: Any
+    closed: bool
+
+    def timed(self, name: str, seconds: float) -> Self:
+        """From now on."""
+        self.name, self.seconds = name, seconds
+        return self
+
+    def is_open(self) -> bool:
+        """Whether a transaction surely runs on it."""
+        return not self.closed and self.pgconn.transaction_status in OPEN
+
+    def is_idle(self) -> bool:
+        """Whether it works, and none does."""
+        status = TransactionStatus.UNKNOWN if self.closed else self.pgconn.transaction_status
+        return status == TransactionStatus.IDLE and not self.outdated
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Errors of the driver, as those of our tree."""
+        try:
+            yield
+        except (psycopg.Error, UnicodeError, OverflowError) as error:
+            self.outdated = self.outdated or getattr(error, "sqlstate", None) == OUTDATED
+            raise self.translation(error) from error
+
+    def translation(self, error: Exception) -> OriginError:
+        """An error while a statement ran."""
+        if self.outdated:
+            return LostError(f"{self.name}: the columns of a table changed; ask again")
+        if getattr(error, "sqlstate", None) is None and isinstance(error, psycopg.OperationalError):
+            if self.closed:
+                return LostError(f"{self.name}: {first_line(error)}")
+            return OriginUnavailableError(f"{self.name} did not answer within {self.seconds:g} seconds")
+        if self.closed:
+            return LostError(f"{self.name}: {first_line(error)}")
+        return translation(self.name, error)
+
+
+class ThreadConnection(Timed, psycopg.Connection[Any]):
+    """A connection of one thread at a time."""
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Waits for the server as long as it may take."""
+        return super().wait(gen, interval, self.seconds if timeout is None else timeout)
+
+    def ask(self, statement: Statement) -> Answer:
+        """Asks."""
+        with self.translated():
+            cursor = self.execute(statement.sql, statement.parameters)
+            return Answer(cursor.fetchall() if cursor.description else (), *shape(cursor))
+
+
+class TaskConnection(Timed, psycopg.AsyncConnection[Any]):
+    """A connection of one task at a time."""
+
+    async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as psycopg has it
+        """Waits for the server as long as it may take."""
+        return await super().wait(gen, interval, self.seconds if timeout is None else timeout)
+
+    async def ask(self, statement: Statement) -> Answer:
+        """Asks."""
+        with self.translated():
+            cursor = await self.execute(statement.sql, statement.parameters)
+            return Answer(await cursor.fetchall() if cursor.description else (), *shape(cursor))
+
+
+def shape(cursor: Any) -> tuple[tuple[str, ...], tuple[object, ...]]:
+    """Names and types of the columns of an answer."""
+    result = cursor.pgresult
+    columns = range(result.nfields)
+    return tuple(result.fname(n).decode() for n in columns), tuple(result.ftype(n) for n in columns)
+
+
+class PostgresqlOrigin:
+    """A database of PostgreSQL 14 or newer.
+
+    Args:
+        url: as libpq takes it, with everything that it takes, such as `sslmode=verify-full`, several hosts, and
+            `target_session_attrs=read-write`.
+        connections: most connections of this process for threads, and for the tasks of each event loop; and so the
+            most statements at once.
+        timeout: how long to wait for a connection, and how long a statement may take: seconds, '5s', or a timedelta.
+
+    Raises:
+        ConfigurationError: an argument cannot be used.
+        MissingExtraError: psycopg is not installed.
+
+    A connection is made when it is needed; one that was lost while nobody used it is replaced without an error. A child
+    process makes its own.
+    """
+
+    def __init__(self, url: str, *, connections: int = CONNECTIONS, timeout: Duration = "5s") -> None:
+        """Connects to nothing yet."""
+        self._parameters = parameters_of(url)
+        self._seconds = parse_duration(timeout)
+        self._parameters.setdefault("connect_timeout", max(FEWEST_SECONDS_TO_CONNECT, round(self._seconds)))
+        self._parameters.setdefault("application_name", "forecache")
+        self.name = name_of(self._parameters)
+        self._sql = Postgresql()
+        self._pool = Pool(self.name, connections, self._seconds, self._connect, ThreadConnection.close)
+        self._pools = TaskPools(
+            lambda: TaskPool(self.name, connections, self._seconds, self._aconnect, TaskConnection.close)
+        )
+
+    def __repr__(self) -> str:
+        """The database, without its password."""
+        return f"PostgresqlOrigin({self.name!r})"
+
+    def table(self, name: str, row: type = dict) -> Table:
+        """Reads the schema of a table."""
+        return self._run(self._sql.table, name, row)
+
+    async def atable(self, name: str, row: type = dict) -> Table:
+        """The same in a task."""
+        return await self._arun(self._sql.table, name, row)
+
+    def read(self, table: Table, keys: Iterable[Key]) -> Batch:
+        """Rows by their keys, in one statement, which sees one snapshot."""
+        read_at = time.monotonic()
+        return Batch(*self._run(self._sql.read, table, list(keys)), read_at)
+
+    async def aread(self, table: Table, keys: Iterable[Key]) -> Batch:
+        """The same in a task."""
+        read_at = time.monotonic()
+        return Batch(*await self._arun(self._sql.read, table, list(keys)), read_at)
+
+    def transaction(self) -> ThreadTransaction:
+        """A transaction, not begun."""
+        return ThreadTransaction(self._sql, self._pool.use)
+
+    def atransaction(self) -> TaskTransaction:
+        """The same for a task."""
+        return TaskTransaction(self._sql, lambda: self._pools.here().use())
+
+    def close(self) -> None:
+        """Closes the connections of threads."""
+        self._pool.close()
+
+    async def aclose(self) -> None:
+        """Closes the connections of threads, and those of this event loop."""
+        self._pool.close()
+        await self._pools.here().close()
+
+    def _run(self, plan: Callable[P, Plan[T]], *arguments: P.args, **settings: P.kwargs) -> T:
+        """Reads, once more if the connection was lost while nobody used it."""
+        try:
+            with self._pool.use() as connection:
+                return run(plan(*arguments, **settings), connection.ask)
+        except LostError:
+            with self._pool.use() as connection:
+                return run(plan(*arguments, **settings), connection.ask)
+
+    async def _arun(self, plan: Callable[P, Plan[T]], *arguments: P.args, **settings: P.kwargs) -> T:
+        """The same in a task."""
+        try:
+            async with self._pools.here().use() as connection:
+                return await arun(plan(*arguments, **settings), connection.ask)
+        except LostError:
+            async with self._pools.here().use() as connection:
+                return await arun(plan(*arguments, **settings), connection.ask)
+
+    def _connect(self) -> ThreadConnection:
+        with connecting(self.name):
+            connection = ThreadConnection.connect(**self._parameters, autocommit=True)
+        return connection.timed(self.name, self._seconds)
+
+    async def _aconnect(self) -> TaskConnection:
+        with connecting(self.name):
+            connection = await TaskConnection.connect(**self._parameters, autocommit=True)
+        return connection.timed(self.name, self._seconds)
+
+
+def parameters_of(url: str) -> dict[str, Any]:
+    """What libpq makes of a URL.
+
+    Raises:
+        ConfigurationError: nothing; the message does not repeat the URL, which may hold a password.
+    """
+    try:
+        return dict(conninfo_to_dict(url))
+    except psycopg.Error:
+        raise ConfigurationError(
+            "the URL of PostgreSQL cannot be understood; expected postgresql://user:password@host:5432/database"
+        ) from None
+
+
+def name_of(parameters: dict[str, Any]) -> str:
+    """Where the database is; without user and password."""
+    host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
+    port = f":{parameters['port']}" if parameters.get("port") else ""
+    return f"postgresql://{host}{port}/{parameters.get('dbname') or ''}"
+
+
+@contextmanager
+def connecting(name: str) -> Iterator[None]:
+    """Errors of the driver while there is no connection yet."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise OriginUnavailableError(f"{name} cannot be reached: {first_line(error)}") from error
+
+
+def translation(name: str, error: Exception) -> OriginError:
+    """What an answer of the server, or a refusal of the driver, means."""
+    state = getattr(error, "sqlstate", None) or ""
+    said = first_line(error)
+    if state.startswith("23"):
+        return ConstraintError(f"{name}: {said}; nothing was changed")
+    if state.startswith(CONFLICTS):
+        return WriteConflictError(f"{name}: {said}; run the transaction again")
+    if state.startswith(LACKING):
+        return TableError(f"{name}: {said}; the schema is not what it was, or a name is wrong")
+    if state.startswith(FAILING):
+        return OriginUnavailableError(f"{name}: {said}")
+    return StatementError(f"{name}: {said}")
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, without the values of the row that follow."""
+    diagnosis = getattr(error, "diag", None)
+    return (diagnosis and diagnosis.message_primary) or (str(error).splitlines() or [type(error).__name__])[0]
