@@ -5,66 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Hashable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from forecache import _core
 from forecache.coherence.changelog import KEPT, LOG
-from forecache.coherence.sqlite import SqliteWatch
 from forecache.coherence.wal import file_system_of, is_restart, refuse_network_file
 from forecache.errors import ConfigurationError
+from tests.coherence.watching import EVERYTHING, SCHEMA, Watched
 from tests.coherence.writers import Writer
-
-EVERYTHING = ("*", None)
-SCHEMA = """
-CREATE TABLE product (id INTEGER PRIMARY KEY, name TEXT UNIQUE COLLATE NOCASE, price INT);
-CREATE TABLE stock (shop TEXT, product INT REFERENCES product ON DELETE CASCADE, pieces INT,
-    PRIMARY KEY (shop, product)) WITHOUT ROWID;
-CREATE TABLE other (a);
-INSERT INTO product VALUES (1, 'one', 10), (2, 'two', 20), (3, 'three', 30);
-INSERT INTO stock VALUES ('x', 1, 5), ('y', 1, 6);
-"""
-TABLES = {"product": ("id",), "stock": ("shop", "product")}
-
-
-class Holder:
-    """Notes what it is told to forget."""
-
-    def __init__(self) -> None:
-        self.forgotten: list[tuple[str, Hashable]] = []
-
-    def forget(self, table: str, key: Hashable) -> None:
-        self.forgotten.append((table, key))
-
-    def forget_table(self, table: str) -> None:
-        self.forgotten.append((table, None))
-
-    def forget_all(self) -> None:
-        self.forgotten.append(EVERYTHING)
-
-    def take(self) -> set[tuple[str, Hashable]]:
-        taken, self.forgotten = set(self.forgotten), []
-        return taken
-
-
-class Watched:
-    """A file, its watch, and what that told."""
-
-    def __init__(self, path: Path, **options: str) -> None:
-        self.holder = Holder()
-        self.watch = SqliteWatch(str(path), TABLES, self.holder, **options)  # type: ignore[arg-type]
-        self.holder.take()
-
-    def news(self) -> set[tuple[str, Hashable]]:
-        """What a strong read would drop first."""
-        now = _core.now()
-        if self.watch.proven_at() < now:
-            self.watch.catch_up(now)
-        return self.holder.take()
 
 
 @pytest.fixture
@@ -303,44 +252,3 @@ def test_a_restart_is_told_from_a_commit() -> None:
     assert not is_restart(header(5, 8, 1), header(6, 0, 2))
     assert not is_restart(header(5, 8, 1), header(5, 1, 2))
     assert not is_restart(header(5, 8, 1), header(5, 0, 3))
-
-
-names = st.sampled_from(["one", "TWO", "two", "x", "Y"])
-ids = st.integers(1, 5)
-statements = st.one_of(
-    st.builds("INSERT OR REPLACE INTO product VALUES ({}, '{}', {})".format, ids, names, ids),
-    st.builds("INSERT OR IGNORE INTO product VALUES ({}, '{}', {})".format, ids, names, ids),
-    st.builds("UPDATE OR REPLACE product SET id = {}, name = '{}' WHERE id = {}".format, ids, names, ids),
-    st.builds("UPDATE OR IGNORE product SET id = {} WHERE price < {}".format, ids, ids),
-    st.builds("DELETE FROM product WHERE name = '{}'".format, names),
-    st.builds("REPLACE INTO stock VALUES ('{}', {}, {})".format, names, ids, ids),
-    st.sampled_from(["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"]),
-)
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.lists(statements, max_size=6), max_size=5))
-def test_rows_that_are_not_told_of_are_as_they_were(
-    tmp_path_factory: pytest.TempPathFactory, bursts: list[list[str]]
-) -> None:
-    path = tmp_path_factory.mktemp("random") / "shop.db"
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.executescript(SCHEMA)
-    watched, reader = Watched(path), sqlite3.connect(path)
-
-    def rows() -> dict[tuple[str, Hashable], object]:
-        found: dict[tuple[str, Hashable], object] = {}
-        found |= {("product", row[0]): row for row in reader.execute("SELECT * FROM product")}
-        return found | {("stock", row[:2]): row for row in reader.execute("SELECT * FROM stock")}
-
-    before = rows()
-    for burst in bursts:
-        for statement in burst:
-            with suppress(sqlite3.OperationalError):  # a transaction within another, or none to end
-                connection.execute(statement)
-        news, after = watched.news(), rows()
-        changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-        assert EVERYTHING in news or changed <= news
-        before = after
-    for open_one in (connection, reader, watched.watch):
-        open_one.close()  # type: ignore[attr-defined]
