@@ -27,6 +27,7 @@ USER_DOCS = "\n".join(
         "history",
         "prediction",
         "training",
+        "sizing",
         "README",
     )
 )

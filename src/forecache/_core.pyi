@@ -1,6 +1,6 @@
 """The native core of forecache."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from types import GenericAlias
 from typing import Any, Final, Generic, Literal, Self, TypeVar, final, overload
@@ -23,6 +23,7 @@ __all__ = [
     "Accesses",
     "Copy",
     "CopyReader",
+    "Curve",
     "Entry",
     "Predictor",
     "Reader",
@@ -31,6 +32,7 @@ __all__ = [
     "Store",
     "WalHeader",
     "now",
+    "sampled",
     "targets",
     "training_rows",
 ]
@@ -246,6 +248,33 @@ class Simulation:
         """Replays the next `steps` accesses; returns a byte for each, 1 where it hit."""
 
 @final
+class Curve:
+    """What LRU would hit at every capacity, from the reuse distances of all keys or of a sample."""
+
+    def __new__(cls, *, rate: float = 1.0, most: int | None = None, share: float = 1.0, seed: int = 0) -> Self: ...
+    def feed(self, keys: Buffer, weights: Buffer | None = None) -> None:
+        """The next accesses in order, and the weight of each; without, every key weighs 1."""
+
+    def hits(self, capacities: Sequence[int]) -> tuple[list[float], list[list[float]]]:
+        """Hits at each of these capacities, which must grow; and of each group of the sample by itself."""
+
+    @property
+    def accesses(self) -> int:
+        """Accesses fed."""
+
+    @property
+    def kept(self) -> int:
+        """Those among them that were to kept keys."""
+
+    @property
+    def keys(self) -> int:
+        """Distinct keys that are kept."""
+
+    @property
+    def rate(self) -> float:
+        """Share of the keys that is kept by now."""
+
+@final
 class Predictor:
     """What predicts the time until the next access, in a form that the core asks at every eviction."""
 
@@ -357,3 +386,6 @@ class WalHeader:
 
 def now() -> float:
     """Seconds of a clock that never goes back and counts while the machine sleeps, where the system has one."""
+
+def sampled(keys: Buffer, rate: float, seed: int = 0) -> bytes:
+    """Positions of the accesses to the keys of a spatial sample: 64-bit integers, as bytes."""

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 mod clock;
 mod convert;
 mod copies;
+mod curve;
 mod insight;
 mod key;
 mod model;
@@ -29,6 +30,8 @@ mod _core {
     use crate::clock::now;
     #[pymodule_export]
     use crate::copies::{Copy, CopyReader};
+    #[pymodule_export]
+    use crate::curve::{Curve, sampled};
     #[pymodule_export]
     use crate::model::{Predictor, targets, training_rows};
     #[pymodule_export]
