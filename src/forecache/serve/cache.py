@@ -251,8 +251,13 @@ class Cache(Transparent[K, V], StoredMapping[K, V]):
     def stats(self) -> Stats:
         """Counts since the cache was made; subtract an earlier one for those of an interval."""
         loader = self._loader
-        loads, failures, seconds = loader.loads, loader.load_failures, loader.load_seconds
-        return Stats(**self._counts(), loads=loads, load_failures=failures, load_seconds=seconds)
+        return Stats(
+            **self._counts(),
+            loads=loader.loads,
+            load_failures=loader.load_failures,
+            load_seconds=loader.load_seconds,
+            learning=self.learning(),
+        )
 
     def close(self) -> None:
         """Waits for background refreshes, and ends the access log; the cache stays usable."""
