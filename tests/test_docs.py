@@ -22,6 +22,7 @@ USER_DOCS = "\n".join(
         "operations",
         "policies",
         "glossary",
+        "coherence",
         "commands",
         "history",
         "prediction",

@@ -21,6 +21,8 @@ __all__ = [
     "OPS",
     "POLICIES",
     "Accesses",
+    "Copy",
+    "CopyReader",
     "Curve",
     "Entry",
     "Predictor",
@@ -28,6 +30,8 @@ __all__ = [
     "Recorder",
     "Simulation",
     "Store",
+    "WalHeader",
+    "now",
     "sampled",
     "targets",
     "training_rows",
@@ -196,6 +200,7 @@ class Store(Generic[_K, _V]):
     def _counts(self) -> dict[str, int]: ...
     def _explain(self, key: _K, /) -> dict[str, Any] | None: ...
     def _learning(self, shard: int) -> dict[str, Any] | None: ...
+    def _timetable(self) -> list[tuple[int, int | None]]: ...
     @property
     def _shards(self) -> int: ...
     def _snapshot(self) -> list[tuple[_K, _V]]: ...
@@ -236,6 +241,7 @@ class Simulation:
         seed: int = 0,
         objective: Literal["objects", "bytes"] = "objects",
         model: bytes | None = None,
+        timetable: Sequence[tuple[int, int | None]] | None = None,
     ) -> Self: ...
     def run(self, steps: int) -> tuple[int, int, int, int]:
         """Replays the next `steps` accesses; returns accesses, hits, bytes and hit bytes so far."""
@@ -334,6 +340,54 @@ def training_rows(
 
 def targets(waits: Buffer, entries: Buffer) -> bytes:
     """What is to be predicted of waits, for capacities in entries: octaves, as 32-bit floating numbers in bytes."""
+
+@final
+class Copy:
+    """A row as it was read from the database; None if there was none."""
+
+    def __new__(cls, row: Any, read_at: float, stamp: int | None) -> Self: ...
+    @property
+    def row(self) -> Any: ...
+    @property
+    def read_at(self) -> float: ...
+    @property
+    def stamp(self) -> int | None: ...
+    def give(self) -> Any:
+        """The row, for somebody to keep: a dict is copied, as he may change it."""
+
+@final
+class CopyReader:
+    """Reads the copies of one table's rows."""
+
+    def __new__(
+        cls, store: Store[Any, Any], table: str, missing: Any, *, header: WalHeader | None = None, max_age: float = 0.0
+    ) -> Self: ...
+    def read(self, key: Any, /) -> Any:
+        """The row of a key if a copy is here and good enough, else `missing`."""
+
+    @property
+    def hits(self) -> int:
+        """Reads that were answered."""
+
+@final
+class WalHeader:
+    """Two copies of the header of SQLite's WAL-index, mapped into memory."""
+
+    def __new__(cls, words: Buffer) -> Self: ...
+    def mark(self) -> bytes | None:
+        """The header, 48 bytes; None while somebody writes it."""
+
+    def know(self, mark: bytes, seconds: float) -> None:
+        """From now on the header counts as unchanged while it is `mark`, but for so many seconds at most."""
+
+    def forget(self) -> None:
+        """From now on the header counts as changed."""
+
+    def is_unchanged(self) -> bool:
+        """Whether nobody committed since the mark that is known was taken: all that was true then is true now."""
+
+def now() -> float:
+    """Seconds of a clock that never goes back and counts while the machine sleeps, where the system has one."""
 
 def sampled(keys: Buffer, rate: float, seed: int = 0) -> bytes:
     """Positions of the accesses to the keys of a spatial sample: 64-bit integers, as bytes."""
