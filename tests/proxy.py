@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -19,8 +20,12 @@ class Proxy:
     Settings hold from the next bytes on, also on connections there are.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, tls: tuple[str, str] | None = None) -> None:
+        """In front of a port; with a certificate and its key, connections to it are encrypted."""
         self.target = target
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if tls else None
+        if self.context and tls:
+            self.context.load_cert_chain(*tls)
         self.delay = 0.0  # seconds that each piece of an answer takes longer
         self.loses_requests = self.loses_answers = False  # silently, as a half-open connection does
         self.refuses = False  # resets whoever connects
@@ -69,6 +74,8 @@ class Proxy:
             try:
                 if self.refuses:
                     raise ConnectionRefusedError
+                if self.context:
+                    client = self.context.wrap_socket(client, server_side=True)
                 server = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
                 reset(client)

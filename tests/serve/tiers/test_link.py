@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import subprocess
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,3 +135,62 @@ def test_a_user_without_rights_is_no_outage_that_raises() -> None:
             assert "secret" not in found.reason
             assert tier.invalidate([Place("t", b"i1")]) is False
             tier.close()
+
+
+def test_the_rights_that_the_documentation_names_are_enough() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "shared-tier.md").read_text()
+    rights = page.split("Rights of the user: `")[1].split("`")[0].split()
+    with Valkey() as server:
+        with valkey.Valkey(port=server.port) as admin:
+            rule = ["ACL", "SETUSER", "app", "on", ">word", "-@all", *rights, "~{shop:s*"]
+            admin.execute_command(*rule)
+        tier = ValkeyTier.connect(f"valkey://app:word@127.0.0.1:{server.port}", namespace="shop", timeout="10s")
+        filled(tier, "t")
+        assert isinstance(tier.read("t", [b"i1"])[0], Value)
+        assert tier.invalidate([Place("t", b"i1")], tables=["t"])
+        tier.release([lease for lease in tier.read("t", [b"i1"]) if isinstance(lease, Lease)])
+        assert tier.stats().unavailable == 0
+        tier.close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Paths of a key and of a certificate for localhost, signed by itself."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl, which makes certificates, is not installed")
+    directory = tmp_path_factory.mktemp("certificate")
+    key, made = str(directory / "key.pem"), str(directory / "certificate.pem")
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2", "-nodes"]
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-keyout", key, "-out", made, *subject]
+    subprocess.run(command, check=True, capture_output=True)
+    return key, made
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "reaches"),
+    [
+        ("localhost", "?ssl_ca_certs={made}", True),
+        ("localhost", "", False),
+        ("127.0.0.1", "?ssl_ca_certs={made}", False),
+        ("127.0.0.1", "?ssl_ca_certs={made}&ssl_check_hostname=0", True),
+    ],
+    ids=["known", "unknown authority", "another name", "another name, not checked"],
+)
+def test_over_tls_certificate_and_name_are_checked(
+    valkey: Valkey, certificate: tuple[str, str], host: str, options: str, reaches: bool
+) -> None:
+    key, made = certificate
+    with Proxy(valkey.port, tls=(made, key)) as proxy:
+        url = f"valkeys://{host}:{proxy.port}{options.format(made=made)}"
+        tier = ValkeyTier.connect(url, namespace="tls", timeout="10s")
+        found = [tier.read("t", [b"i1"])[0], asyncio.run(tasks_read(tier))]
+        assert [not isinstance(each, Unavailable) for each in found] == [reaches, reaches], found
+        tier.close()
+
+
+async def tasks_read(tier: ValkeyTier) -> Any:
+    try:
+        return (await tier.aread("t", [b"i2"]))[0]
+    finally:
+        await tier.aclose()

@@ -7,84 +7,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import valkey
 
-from forecache.serve.tier import Fill, Found, Lease, Place, Tier, Unavailable, Value
+from forecache.serve.tier import Fill, Lease, Place, Unavailable, Value
 from forecache.serve.tiers.valkey import ValkeyTier
-from tests.contracts.tiers import Blocking, Sentinel, until
+from tests.contracts.tiers import until
 from tests.proxy import Proxy
+from tests.serve.tiers.asking import HOUR, KEY, SHORT, Tiers, fill, gives_up, heals, is_lease, look
 from tests.servers import Valkey
-
-HOUR = 3600.0
-KEY = b"i1"
-AT_ONCE = {"repl-diskless-sync-delay": "0"}  # replicas need not wait for others to come
-SHORT = "200ms"  # the timeout where an outage is expected
-
-
-class Tiers:
-    """Makes tiers of one kind, and closes them."""
-
-    def __init__(self, tasks: bool) -> None:
-        self.tasks, self.made = tasks, list[Any]()
-
-    def __call__(self, url: str | list[str], **settings: Any) -> Any:
-        tier = ValkeyTier.connect(url, **{"timeout": "5s", "lease": "60s"} | settings)
-        self.made.append(Blocking(tier) if self.tasks else tier)
-        return self.made[-1]
-
-
-@pytest.fixture(params=[False, True], ids=["threads", "tasks"])
-def connect(request: pytest.FixtureRequest) -> Iterator[Tiers]:
-    tiers = Tiers(request.param)
-    yield tiers
-    for tier in tiers.made:
-        tier.close()
-
-
-@pytest.fixture
-def server() -> Iterator[Valkey]:
-    """One of its own for each test."""
-    with Valkey() as started:
-        yield started
-
-
-@pytest.fixture
-def proxy(server: Valkey) -> Iterator[Proxy]:
-    with Proxy(server.port) as between:
-        yield between
-
-
-def look(tier: Tier, key: bytes = KEY) -> Found:
-    return tier.read("t", [key])[0]
-
-
-def fill(tier: Tier, payload: bytes = b"value", key: bytes = KEY) -> None:
-    lease = until(lambda: is_lease(look(tier, key)))
-    assert tier.fill([Fill(lease, payload, HOUR)]) == [True]
-
-
-def is_lease(found: Found) -> Lease | None:
-    return found if isinstance(found, Lease) else None
-
-
-def heals(tier: Tier, key: bytes = b"i2") -> None:
-    """Some time after the fault a value can be filled and read again."""
-    fill(tier, b"healed", key)
-    assert until(lambda: isinstance(look(tier, key), Value))
-
-
-def gives_up(tier: Tier) -> None:
-    """The tier is asked until it is left alone; every answer says that it is not available."""
-    for _ in range(10):
-        found = look(tier)
-        assert isinstance(found, Unavailable), found
-        if found.reason.startswith("it failed before"):
-            return
-    raise AssertionError("it is still being asked")
 
 
 def test_killed_and_started_empty(connect: Tiers, server: Valkey, caplog: pytest.LogCaptureFixture) -> None:
@@ -217,101 +149,6 @@ def test_answers_larger_than_the_server_keeps_for_a_client(connect: Tiers, serve
         admin.config_set("client-output-buffer-limit", "normal 1mb 0 0")
         assert {type(found) for found in tier.read("t", keys)} == {Unavailable}
         assert until(lambda: isinstance(look(tier, keys[0]), Value))
-
-
-def test_a_server_that_has_its_values_back_may_have_lost_an_invalidation(connect: Tiers) -> None:
-    with Valkey(appendonly="yes", appendfsync="always") as server:
-        tier = connect(server.url)
-        fill(tier)
-        lease = look(tier, b"i3")
-        server.kill()
-        server.start()
-        with valkey.Valkey(port=server.port) as admin:
-            assert admin.keys("*:k:t:i1"), "the value is there again"
-        assert until(lambda: is_lease(look(tier)))
-        tier.fill([Fill(lease, b"late", HOUR)])
-        assert until(lambda: is_lease(look(tier, b"i3")))
-
-
-def replicate(port: int, replica: Valkey) -> None:
-    with valkey.Valkey(port=replica.port) as admin:
-        admin.replicaof("127.0.0.1", port)
-        until(lambda: admin.info("replication")["master_link_status"] == "up")
-
-
-def caught_up(primary: Valkey, replica: Valkey) -> None:
-    with valkey.Valkey(port=primary.port) as one, valkey.Valkey(port=replica.port) as other:
-        until(lambda: one.dbsize() == other.dbsize() and one.keys("*") == other.keys("*"))
-
-
-def test_a_replica_that_missed_an_invalidation_serves_no_old_value_when_promoted(connect: Tiers) -> None:
-    with Valkey(**AT_ONCE) as primary, Valkey() as replica, Proxy(primary.port) as between:
-        replicate(between.port, replica)
-        tier, later = connect(primary.url), connect(replica.url)
-        fill(tier, b"old")
-        caught_up(primary, replica)
-        assert look(later) == Unavailable("ReadOnlyError"), "a replica may be late"
-        between.goes_dark()
-        assert tier.invalidate([Place("t", KEY)])
-        primary.kill()
-        with valkey.Valkey(port=replica.port) as admin:
-            admin.replicaof("NO", "ONE")
-            assert b"old" in admin.get(admin.keys("*:k:t:i1")[0]), "it still has the old value"
-        assert until(lambda: is_lease(look(later)))
-
-
-def test_sentinels_promote_a_replica(connect: Tiers) -> None:
-    with Valkey(**AT_ONCE) as primary, Valkey() as replica:
-        replicate(primary.port, replica)
-        with Sentinel(primary) as sentinel:
-            tier = connect(sentinel.url)
-            fill(tier, b"old")
-            caught_up(primary, replica)
-            with valkey.Valkey(port=sentinel.port) as admin:
-                until(lambda: admin.sentinel_slaves("main"))
-            primary.kill()
-            found = until(lambda: found if not isinstance(found := look(tier), Unavailable) else None)
-            assert isinstance(found, Lease)
-            heals(tier)
-
-
-@pytest.mark.parametrize("whole_table", [False, True], ids=["places", "table"])
-def test_an_invalidation_that_could_not_be_delivered_comes_before_the_next_read(
-    connect: Tiers, proxy: Proxy, whole_table: bool
-) -> None:
-    tier = connect(proxy.url, timeout=SHORT)
-    fill(tier, b"old")
-    proxy.goes_dark()
-    places, tables = ([], ["t"]) if whole_table else ([Place("t", KEY)], [])
-    assert tier.invalidate(places, tables=tables) is False
-    assert isinstance(look(tier), Unavailable)
-    proxy.goes_dark(False)
-    assert is_lease(until(lambda: found if not isinstance(found := look(tier), Unavailable) else None))
-    assert tier.stats().postponed == 1
-
-
-def test_an_invalidation_that_could_not_be_delivered_is_delivered_without_being_asked(
-    connect: Tiers, server: Valkey, proxy: Proxy
-) -> None:
-    tier, other = connect(proxy.url, timeout=SHORT), connect(server.url)
-    fill(tier, b"old")
-    proxy.goes_dark()
-    assert tier.invalidate([Place("t", KEY)]) is False
-    assert isinstance(look(other), Value), "the contract says so"
-    proxy.goes_dark(False)
-    assert until(lambda: is_lease(look(other)))
-
-
-def test_more_invalidations_than_are_remembered_end_their_tables(connect: Tiers, proxy: Proxy) -> None:
-    tier = connect(proxy.url, timeout=SHORT)
-    fill(tier, b"old")
-    fill(tier, b"old", b"i2")
-    proxy.goes_dark()
-    tier.invalidate([Place("t", KEY)])
-    tier.invalidate([Place("u", b"i%d" % number) for number in range(10_001)])
-    proxy.goes_dark(False)
-    for key in (KEY, b"i2"):
-        assert is_lease(until(lambda key=key: found if not isinstance(found := look(tier, key), Unavailable) else None))
 
 
 def test_a_request_waits_for_one_outage_only(connect: Tiers, server: Valkey) -> None:
