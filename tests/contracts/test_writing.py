@@ -88,8 +88,9 @@ def test_a_changed_key_is_two_changes(subject: Subject) -> None:
 def test_changes_have_the_keys_of_the_database_whatever_resembled_them(subject: Subject) -> None:
     table = products(subject)
     with subject.origin.transaction() as transaction:
-        transaction.put(table, {"id": "7", "name": "a"})
-        transaction.update(table, "7", {"price": 1})
+        like = "7" if subject.casts_keys else 7
+        transaction.put(table, {"id": like, "name": "a"})
+        transaction.update(table, like, {"price": 1})
     assert transaction.changes == (Change(table.name, 7),)
     assert type(transaction.changes[0].key) is int
 
@@ -286,11 +287,11 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(work=st.lists(st.tuples(st.lists(steps, max_size=6), st.booleans()), max_size=4))
 def test_transactions_do_what_they_do_to_a_dict(subject: Subject, work: list[tuple[list[Any], bool]]) -> None:
     """And their changes are exactly the keys that were written, if they were committed."""
-    table = subject.origin.table(subject.fresh("id BIGINT PRIMARY KEY, n BIGINT"))
+    table = subject.emptied("id BIGINT PRIMARY KEY, n BIGINT")
     model: dict[int, int] = {}
     for todo, fails in work:
         after, touched = dict(model), set()
