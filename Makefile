@@ -1,7 +1,7 @@
 # Every target sets up what it needs; `make demo` and `make test` work from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench prior stress docs clean
+.PHONY: help setup demo test lint bench prior stress fuzz docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,7 @@ $(BUILT): pyproject.toml $(RUST)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "forecache needs Python's venv module: install the package python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/pip install --quiet --disable-pip-version-check maturin --group dev
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,plot,learn,postgresql,sqlalchemy,struct]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,plot,html,learn,postgresql,sqlalchemy,struct,valkey]'
 	@touch $@
 
 demo: setup ## The main job: a shop over a database, without a cache and with every policy
@@ -50,6 +50,9 @@ prior: setup ## Learns the prior that is part of the package anew, from generate
 
 stress: setup ## One minute of many threads on one cache
 	$(BIN)/python -m tests.stress $(ARGS)
+
+fuzz: setup ## Ten million damaged and forged payloads and keys
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 docs: setup ## Runs every example of the documentation
 	$(BIN)/pytest tests/test_docs.py $(ARGS)

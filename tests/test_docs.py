@@ -22,10 +22,12 @@ USER_DOCS = "\n".join(
         "operations",
         "policies",
         "glossary",
+        "coherence",
         "commands",
         "history",
         "prediction",
         "training",
+        "sizing",
         "README",
     )
 )

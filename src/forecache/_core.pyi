@@ -1,6 +1,6 @@
 """The native core of forecache."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from types import GenericAlias
 from typing import Any, Final, Generic, Literal, Self, TypeVar, final, overload
@@ -21,12 +21,18 @@ __all__ = [
     "OPS",
     "POLICIES",
     "Accesses",
+    "Copy",
+    "CopyReader",
+    "Curve",
     "Entry",
     "Predictor",
     "Reader",
     "Recorder",
     "Simulation",
     "Store",
+    "WalHeader",
+    "now",
+    "sampled",
     "targets",
     "training_rows",
 ]
@@ -194,6 +200,7 @@ class Store(Generic[_K, _V]):
     def _counts(self) -> dict[str, int]: ...
     def _explain(self, key: _K, /) -> dict[str, Any] | None: ...
     def _learning(self, shard: int) -> dict[str, Any] | None: ...
+    def _timetable(self) -> list[tuple[int, int | None]]: ...
     @property
     def _shards(self) -> int: ...
     def _snapshot(self) -> list[tuple[_K, _V]]: ...
@@ -234,12 +241,40 @@ class Simulation:
         seed: int = 0,
         objective: Literal["objects", "bytes"] = "objects",
         model: bytes | None = None,
+        timetable: Sequence[tuple[int, int | None]] | None = None,
     ) -> Self: ...
     def run(self, steps: int) -> tuple[int, int, int, int]:
         """Replays the next `steps` accesses; returns accesses, hits, bytes and hit bytes so far."""
 
     def run_hits(self, steps: int) -> bytes:
         """Replays the next `steps` accesses; returns a byte for each, 1 where it hit."""
+
+@final
+class Curve:
+    """What LRU would hit at every capacity, from the reuse distances of all keys or of a sample."""
+
+    def __new__(cls, *, rate: float = 1.0, most: int | None = None, share: float = 1.0, seed: int = 0) -> Self: ...
+    def feed(self, keys: Buffer, weights: Buffer | None = None) -> None:
+        """The next accesses in order, and the weight of each; without, every key weighs 1."""
+
+    def hits(self, capacities: Sequence[int]) -> tuple[list[float], list[list[float]]]:
+        """Hits at each of these capacities, which must grow; and of each group of the sample by itself."""
+
+    @property
+    def accesses(self) -> int:
+        """Accesses fed."""
+
+    @property
+    def kept(self) -> int:
+        """Those among them that were to kept keys."""
+
+    @property
+    def keys(self) -> int:
+        """Distinct keys that are kept."""
+
+    @property
+    def rate(self) -> float:
+        """Share of the keys that is kept by now."""
 
 @final
 class Predictor:
@@ -305,3 +340,54 @@ def training_rows(
 
 def targets(waits: Buffer, entries: Buffer) -> bytes:
     """What is to be predicted of waits, for capacities in entries: octaves, as 32-bit floating numbers in bytes."""
+
+@final
+class Copy:
+    """A row as it was read from the database; None if there was none."""
+
+    def __new__(cls, row: Any, read_at: float, stamp: int | None) -> Self: ...
+    @property
+    def row(self) -> Any: ...
+    @property
+    def read_at(self) -> float: ...
+    @property
+    def stamp(self) -> int | None: ...
+    def give(self) -> Any:
+        """The row, for somebody to keep: a dict is copied, as he may change it."""
+
+@final
+class CopyReader:
+    """Reads the copies of one table's rows."""
+
+    def __new__(
+        cls, store: Store[Any, Any], table: str, missing: Any, *, header: WalHeader | None = None, max_age: float = 0.0
+    ) -> Self: ...
+    def read(self, key: Any, /) -> Any:
+        """The row of a key if a copy is here and good enough, else `missing`."""
+
+    @property
+    def hits(self) -> int:
+        """Reads that were answered."""
+
+@final
+class WalHeader:
+    """Two copies of the header of SQLite's WAL-index, mapped into memory."""
+
+    def __new__(cls, words: Buffer) -> Self: ...
+    def mark(self) -> bytes | None:
+        """The header, 48 bytes; None while somebody writes it."""
+
+    def know(self, mark: bytes, seconds: float) -> None:
+        """From now on the header counts as unchanged while it is `mark`, but for so many seconds at most."""
+
+    def forget(self) -> None:
+        """From now on the header counts as changed."""
+
+    def is_unchanged(self) -> bool:
+        """Whether nobody committed since the mark that is known was taken: all that was true then is true now."""
+
+def now() -> float:
+    """Seconds of a clock that never goes back and counts while the machine sleeps, where the system has one."""
+
+def sampled(keys: Buffer, rate: float, seed: int = 0) -> bytes:
+    """Positions of the accesses to the keys of a spatial sample: 64-bit integers, as bytes."""

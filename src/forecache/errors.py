@@ -4,7 +4,8 @@ ForecacheError
 ├─ ConfigurationError (ValueError)      a setting cannot be used
 │  ├─ UnknownPolicyError                no policy has this name
 │  ├─ CapacityError                     a size or a capacity cannot be used
-│  └─ DurationError                     a duration cannot be used
+│  ├─ DurationError                     a duration cannot be used
+│  └─ LevelError                        a level of consistency cannot be used, or not with this database
 ├─ KeyTypeError (TypeError)             a key of this type cannot be used
 ├─ LoadInterruptedError                 a load that others waited for was interrupted
 ├─ OriginError                          the database of record did not do what it was asked
@@ -33,6 +34,7 @@ __all__ = [
     "EmptyTraceError",
     "ForecacheError",
     "KeyTypeError",
+    "LevelError",
     "LoadInterruptedError",
     "MissingExtraError",
     "ModelError",
@@ -66,6 +68,10 @@ class CapacityError(ConfigurationError):
 
 class DurationError(ConfigurationError):
     """A duration cannot be used."""
+
+
+class LevelError(ConfigurationError):
+    """A level of consistency cannot be used, or the database cannot keep it."""
 
 
 class KeyTypeError(ForecacheError, TypeError):

@@ -84,7 +84,7 @@ impl<'a, 'py> Probe<'a, 'py> {
     #[inline(never)] // keeps its error paths out of the loop that looks for identical keys
     fn equals(&self, key: &Py<PyAny>) -> bool {
         let key = key.bind(self.object.py());
-        match compare(self.object, key) {
+        match compare(self.object, key, DEEPEST_TUPLE) {
             Verdict::Same => true,
             Verdict::Different => false,
             Verdict::AskPython => self.remembers(key),
@@ -117,7 +117,8 @@ pub fn is_native(object: &Bound<'_, PyAny>) -> bool {
     is_scalar(object) || is_native_tuple(object, DEEPEST_TUPLE)
 }
 
-fn compare(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Verdict {
+#[inline]
+fn compare(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>, depth: usize) -> Verdict {
     if one.is(other) {
         return Verdict::Same;
     }
@@ -128,22 +129,25 @@ fn compare(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Verdict {
         return if scalars_equal(one, other) { Verdict::Same } else { Verdict::Different };
     }
     match (one.cast_exact::<PyTuple>(), other.cast_exact::<PyTuple>()) {
-        (Ok(one), Ok(other)) if is_native_tuple(one, DEEPEST_TUPLE) => compare_tuples(one, other),
+        (Ok(one), Ok(other)) if depth > 0 => compare_tuples(one, other, depth - 1),
         _ => Verdict::AskPython,
     }
 }
 
-fn compare_tuples(one: &Bound<'_, PyTuple>, other: &Bound<'_, PyTuple>) -> Verdict {
+/// Tuples are different if any of their items are, and only Python can tell if only it can for one of the others.
+fn compare_tuples(one: &Bound<'_, PyTuple>, other: &Bound<'_, PyTuple>, depth: usize) -> Verdict {
     if one.len() != other.len() {
         return Verdict::Different;
     }
-    for (mine, others) in one.iter().zip(other.iter()) {
-        match compare(&mine, &others) {
+    let mut verdict = Verdict::Same;
+    for (mine, others) in one.iter_borrowed().zip(other.iter_borrowed()) {
+        match compare(&mine, &others, depth) {
             Verdict::Same => {}
-            verdict => return verdict,
+            Verdict::Different => return Verdict::Different,
+            Verdict::AskPython => verdict = Verdict::AskPython,
         }
     }
-    Verdict::Same
+    verdict
 }
 
 #[inline]
@@ -161,7 +165,7 @@ fn is_native_tuple(object: &Bound<'_, PyAny>, depth: usize) -> bool {
     depth > 0
         && object
             .cast_exact::<PyTuple>()
-            .is_ok_and(|tuple| tuple.iter().all(|item| is_scalar(&item) || is_native_tuple(&item, depth - 1)))
+            .is_ok_and(|tuple| tuple.iter_borrowed().all(|item| is_scalar(&item) || is_native_tuple(&item, depth - 1)))
 }
 
 /// Whether two equal objects are of one type and, if tuples, their items too.

@@ -2,7 +2,10 @@
 
 use pyo3::prelude::*;
 
+mod clock;
 mod convert;
+mod copies;
+mod curve;
 mod insight;
 mod key;
 mod model;
@@ -11,6 +14,7 @@ mod recorder;
 mod shortcuts;
 mod simulation;
 mod store;
+mod wal;
 
 /// The native core of forecache.
 #[pymodule]
@@ -23,6 +27,12 @@ mod _core {
     use pyo3::types::PyTuple;
 
     #[pymodule_export]
+    use crate::clock::now;
+    #[pymodule_export]
+    use crate::copies::{Copy, CopyReader};
+    #[pymodule_export]
+    use crate::curve::{Curve, sampled};
+    #[pymodule_export]
     use crate::model::{Predictor, targets, training_rows};
     #[pymodule_export]
     use crate::reader::Reader;
@@ -32,6 +42,8 @@ mod _core {
     use crate::simulation::{Accesses, Simulation};
     #[pymodule_export]
     use crate::store::{Entry, Store};
+    #[pymodule_export]
+    use crate::wal::WalHeader;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

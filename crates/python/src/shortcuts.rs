@@ -1,10 +1,12 @@
-//! The two things this crate does behind PyO3's back, because PyO3 has no safe words for them and every hit pays
-//! for them. Measurements: docs/decisions/0004-unsafe-bindings.md
+//! The three things this crate does behind PyO3's back, because PyO3 has no safe words for them and every hit pays
+//! for them. Measurements: docs/decisions/0004-shortcuts-around-pyo3.md
 
 #![allow(unsafe_code)] // each block says why it is sound
 
 use std::ffi::CString;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use pyo3::buffer::PyBuffer;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -14,6 +16,16 @@ use pyo3::types::PyType;
 pub fn scalars_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> bool {
     // SAFETY: both are valid objects, and whoever holds a `Bound` is attached to the interpreter.
     unsafe { ffi::PyObject_RichCompareBool(one.as_ptr(), other.as_ptr(), ffi::Py_EQ) == 1 }
+}
+
+/// The first words of memory that other processes write meanwhile, read in order; None if there are fewer.
+#[inline]
+pub fn shared_words<const N: usize>(memory: &PyBuffer<u64>) -> Option<[u64; N]> {
+    let words = memory.as_slice_ptr().filter(|words| words.len() >= N)?.cast::<u64>();
+    // SAFETY: the buffer is exported to us, so its memory stays where it is, and is as long as was just checked; PyO3
+    // has checked that it is aligned. Whoever writes to it meanwhile does so in whole words or in ways that the caller
+    // has to detect; a load of a word that is atomic cannot tear it.
+    Some(std::array::from_fn(|at| unsafe { AtomicU64::from_ptr(words.as_ptr().add(at)).load(Ordering::Acquire) }))
 }
 
 /// Gives `class` a descriptor of its own for the native method that `bound`, taken from an instance of `base`, is

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from forecache import _core
-from forecache.show import history, learning
+from forecache.show import history, learning, studies
 from forecache.show.options import Format, Json, Seed, listed
 from forecache.show.output import print_json, print_tables
 
@@ -36,6 +36,7 @@ traces = typer.Typer(help="Look at recorded traces, and convert them.", no_args_
 app.add_typer(traces, name="trace")
 app.add_typer(history.app, name="history")
 learning.attach(app)
+studies.attach(app)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A trace.")]
 Policies = Annotated[
@@ -142,7 +143,7 @@ def demo(
     from forecache.record.trace import Trace
     from forecache.show import plots
     from forecache.show.demo import run_demo
-    from forecache.show.findings import finding
+    from forecache.show.findings import cost_of_learning, finding
     from forecache.show.progress import teller
     from forecache.show.stream import prepare
 
@@ -163,7 +164,8 @@ def demo(
         from forecache.show.tables import demo_table
 
         print_tables(demo_table(outcome))
-        typer.echo(f"\n{finding(outcome)}\n{verdict(outcome.stale)}\nThe picture is {picture}.")
+        learned = [cost for run in outcome.runs if (cost := cost_of_learning(run))]
+        typer.echo("\n".join(["", finding(outcome), *learned, verdict(outcome.stale), f"The picture is {picture}."]))
     if outcome.stale:
         raise typer.Exit(1)
 

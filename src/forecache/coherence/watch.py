@@ -1,0 +1,95 @@
+"""`Watch`: how a process learns what happened to a database since it copied from it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Protocol
+
+from forecache import _core
+from forecache.coherence.level import Kind, Level
+from forecache.errors import LevelError
+
+__all__ = ["Ageing", "Holder", "Watch"]
+
+
+class Holder(Protocol):
+    """Who keeps copies; told of changes in the order of commits."""
+
+    def forget(self, table: str, key: Hashable) -> None:
+        """The row of a key was written."""
+
+    def forget_table(self, table: str) -> None:
+        """Any row of a table may have been written."""
+
+    def forget_all(self) -> None:
+        """Anything may have happened."""
+
+
+class Watch(Protocol):
+    """What is known of the database's present."""
+
+    @property
+    def epoch(self) -> str:
+        """What `number` counts in."""
+
+    @property
+    def number(self) -> int | None:
+        """Number of the last change that was applied to the copies; None if changes have no numbers."""
+
+    @property
+    def header(self) -> _core.WalHeader | None:
+        """What tells natively that nothing changed, if there is such a thing."""
+
+    @property
+    def tells(self) -> bool:
+        """Whether it learns of changes; if not, copies are only as good as their age."""
+
+    def proven_at(self) -> float:
+        """The latest moment of `now()` at which all copies were surely current; minus infinity if unknown."""
+
+    def catch_up(self, since: float) -> None:
+        """Makes all copies current as of `since` or later.
+
+        Raises:
+            OriginUnavailableError: the database cannot be asked.
+        """
+
+    def check(self, level: Level) -> None:
+        """Whether a level can be kept.
+
+        Raises:
+            LevelError: it cannot; the message says why.
+        """
+
+    def close(self) -> None:
+        """Stops watching; the next question begins anew."""
+
+
+class Ageing:
+    """No watch: the database does not tell what changes, so copies age."""
+
+    epoch = ""
+    number = None
+    header = None
+    tells = False
+
+    def __init__(self, kinds: tuple[Kind, ...], reason: str) -> None:
+        """For a database that can keep levels of these kinds, and no other for a reason."""
+        self._kinds = kinds
+        self._reason = reason
+
+    def proven_at(self) -> float:
+        """Unknown."""
+        return float("-inf")
+
+    def catch_up(self, since: float) -> None:
+        """Nothing can be learned."""
+
+    def check(self, level: Level) -> None:
+        """Whether age, or the database itself, is enough for a level."""
+        if level.kind not in self._kinds:
+            known = ", ".join(self._kinds)
+            raise LevelError(f"level is {str(level)!r}, but {self._reason}; expected one of {known}")
+
+    def close(self) -> None:
+        """Nothing is open."""

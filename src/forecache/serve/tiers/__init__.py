@@ -1,0 +1,1 @@
+"""Shared tiers, one in each file."""

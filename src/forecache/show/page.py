@@ -1,0 +1,110 @@
+"""Pages: self-contained HTML with interactive pictures, to be sent by mail and read without forecache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from forecache.curve import MissRatioCurve
+from forecache.extras import extra
+from forecache.show.curves import band, capacity_text
+from forecache.show.plots import PERCENT, label_of, styles
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+__all__ = ["curve_figure", "page_of", "prepare", "write_curves"]
+
+BAND_OPACITY: Final = 0.15
+STYLE: Final = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child { text-align: left; }
+.lead { font-size: 1.2rem; } .note { color: #555; font-size: .92rem; }
+"""
+
+
+def prepare(directory: Path) -> None:
+    """Makes sure, before any long work, that a page can be written and has a place.
+
+    Raises:
+        MissingExtraError: plotly is not installed.
+        OSError: the directory cannot be made.
+    """
+    with extra("html"):
+        import plotly  # noqa: F401 - only whether it is there
+    directory.mkdir(parents=True, exist_ok=True)
+
+
+def write_curves(curves: Sequence[MissRatioCurve], path: Path) -> None:
+    """Writes a page with the curves of each trace."""
+    traces = dict.fromkeys(curve.trace for curve in curves)
+    parts = [curve_figure([curve for curve in curves if curve.trace == trace], trace) for trace in traces]
+    path.write_text(page_of("Hit ratio against cache size", parts), encoding="utf-8")
+
+
+def curve_figure(curves: Sequence[MissRatioCurve], title: str) -> Figure:
+    """Lines with their bands of two standard errors, on a logarithmic scale of sizes."""
+    with extra("html"):
+        from plotly.graph_objects import Figure
+    figure, style = Figure(), styles([curve.policy for curve in curves])
+    for curve in curves:
+        color = style[curve.policy]["color"]
+        lower, upper = band(curve)
+        outline = [*curve.capacities, *reversed(curve.capacities)]
+        figure.add_scatter(
+            x=outline,
+            y=[*upper, *reversed(lower)],
+            fill="toself",
+            fillcolor=color,
+            opacity=BAND_OPACITY,
+            line_width=0,
+            hoverinfo="skip",
+            showlegend=False,
+            legendgroup=curve.policy,
+        )
+        figure.add_scatter(
+            x=curve.capacities,
+            y=[PERCENT * ratio for ratio in curve.hit_ratios],
+            name=label_of(curve.policy),
+            legendgroup=curve.policy,
+            line=line_of(style[curve.policy]),
+            mode="lines",
+            customdata=[capacity_text(capacity, curve.weights) for capacity in curve.capacities],
+            hovertemplate="%{customdata}: %{y:.2f} %<extra>%{fullData.name}</extra>",
+        )
+    ticks = curves[0].capacities[:: max(1, len(curves[0].capacities) // 8)]
+    figure.update_layout(title=title, template="plotly_white", height=480, legend_traceorder="normal")
+    unit = "bytes" if curves[0].weights == "size" else "entries"
+    names = [capacity_text(tick, curves[0].weights) for tick in ticks]
+    figure.update_xaxes(type="log", title=f"capacity in {unit}", tickvals=ticks, ticktext=names)
+    figure.update_yaxes(title="hit ratio in %", rangemode="tozero")
+    return figure
+
+
+def line_of(style: dict[str, Any]) -> dict[str, Any]:
+    """A style of matplotlib, for plotly."""
+    return {
+        "color": style["color"],
+        "width": style["linewidth"],
+        "dash": "solid" if style.get("linestyle", "solid") == "solid" else "dash",
+    }
+
+
+def page_of(title: str, parts: Sequence[Figure | str]) -> str:
+    """A page that needs nothing from elsewhere: figures, and parts that are HTML already."""
+    shown, scripts = [], True
+    for part in parts:
+        if isinstance(part, str):
+            shown.append(part)
+        else:
+            shown.append(part.to_html(full_html=False, include_plotlyjs=scripts, config={"displaylogo": False}))
+            scripts = False
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>\n" + "\n".join(shown) + "\n</body></html>\n"
+    )

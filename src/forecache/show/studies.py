@@ -1,0 +1,124 @@
+"""The commands that study: curves of policies over sizes; `attach` adds them to the others."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from forecache.show.options import Format, Json, Seed, listed
+from forecache.show.output import print_json, print_tables
+
+if TYPE_CHECKING:
+    from forecache.curve import MissRatioCurve
+    from forecache.record.trace import Trace
+    from forecache.show.progress import Silence
+
+__all__ = ["attach"]
+
+Policies = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="Policies, separated by commas; by default lru,tinylfu,learned,min."),
+]
+Sample = Annotated[
+    float | None,
+    typer.Option(min=0, help="Share of the keys to look at; by default all for lru, for others what makes 8,192."),
+]
+Capacities = Annotated[
+    str | None,
+    typer.Option(metavar="SIZES", help="Shares of the keys, entries or bytes, as in '1%,10%,5000'; by default 13."),
+]
+WeightsOption = Annotated[Literal["unit", "size"], typer.Option(help="What an entry weighs: 1, or its bytes.")]
+
+
+def attach(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(curve)
+
+
+def curve(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Traces, or directories of access logs.")],
+    *,
+    policies: Policies = None,
+    sample: Sample = None,
+    capacities: Capacities = None,
+    weights: WeightsOption = "unit",
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the curves as a PNG.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page with the curves.")] = None,
+    as_json: Json = False,
+    format: Format = None,
+    seed: Seed = 0,
+) -> None:
+    """Hit ratio against cache size, for LRU exactly or from a sample, for other policies by simulation in miniature.
+
+    With --json a row is {trace, policy, capacity, hit_ratio, error, sample}: the error is a standard error, null if
+    unknown, and sample the share of the keys that was looked at. Capacities are in entries or, with --weights size,
+    in bytes.
+    """
+    from forecache.record.trace import Trace
+    from forecache.show.progress import teller
+
+    prepare_pictures(plot, html)
+    sizes = None if capacities is None else listed(capacities)
+    with teller(lines=False) as told:
+        found = [
+            curves_of(Trace.read(file, format), policies, sample, told, sizes=sizes, weights=weights, seed=seed)
+            for file in files
+        ]
+    every = [one for curves in found for one in curves]
+    if plot is not None:
+        from forecache.show.curves import draw_curve
+
+        draw_curve(every, plot)
+    if html is not None:
+        from forecache.show.page import write_curves
+
+        write_curves(every, html)
+    if as_json:
+        print_json([row for one in every for row in one.rows()])
+        return
+    from forecache.show.curves import curves_table
+
+    print_tables(*(curves_table(curves) for curves in found))
+
+
+def curves_of(
+    trace: Trace,
+    policies: str | None,
+    sample: float | None,
+    told: Silence,
+    *,
+    sizes: list[str] | None,
+    weights: Literal["unit", "size"],
+    seed: int,
+) -> list[MissRatioCurve]:
+    """The curves that options ask for."""
+    from forecache.study.curves import CURVE_POLICIES, default_sample, miss_ratio_curve
+    from forecache.study.simulate import BASELINE, check_policies
+
+    return [
+        miss_ratio_curve(
+            trace,
+            sizes,
+            policy=name,
+            sample=sample or (1.0 if name == BASELINE else default_sample(trace)),
+            weights=weights,
+            seed=seed,
+            on_progress=partial(told.step, f"{trace.name} {name}"),
+        )
+        for name in check_policies(CURVE_POLICIES if policies is None else listed(policies))
+    ]
+
+
+def prepare_pictures(plot: Path | None, html: Path | None) -> None:
+    """Makes sure, before any long work, that what will be drawn can be drawn and has a place."""
+    if plot is not None:
+        from forecache.show.plots import prepare
+
+        prepare(plot.parent)
+    if html is not None:
+        from forecache.show.page import prepare as prepare_page
+
+        prepare_page(html.parent)

@@ -1,0 +1,270 @@
+"""Curves from traces: LRU from reuse distances, any policy by simulating it in miniature on a spatial sample.
+
+A sample holds some keys with their complete history. A cache for a share of the keys with the same share of the
+capacity hits as often as the whole, but for chance: that is what errors are estimates of.
+Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015, and "Cache Modeling and Optimization using
+Miniature Simulations", USENIX ATC 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+from forecache import _core
+from forecache.curve import MissRatioCurve
+from forecache.errors import ConfigurationError, EmptyTraceError
+from forecache.extras import TRACES, extra
+from forecache.record.trace import Trace
+from forecache.study.simulate import BASELINE, BOUND, Progress, available_cores, check_policies
+from forecache.units import Capacity, Weights
+
+with extra(TRACES):
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["CURVE_POLICIES", "default_capacities", "default_sample", "miss_ratio_curve", "miss_ratio_curves"]
+
+Floats = npt.NDArray[np.float64]
+
+CURVE_POLICIES: Final = (BASELINE, "tinylfu", "learned", BOUND)
+ENOUGH_KEYS: Final = 8_192  # in a sample by default; SHARDS has a mean error of some half a point with them
+LEAST_ENTRIES: Final = 64  # of a miniature cache: with fewer, policies with several queues are other policies
+SEEDS: Final = 3  # samples of a miniature simulation, which tell its error
+STEPS: Final = 13  # capacities by default, four to each factor of ten
+SMALLEST_SHARE: Final = 0.001  # of the keys, the smallest capacity by default
+BLOCK: Final = 8_192  # accesses given to the core at once: 64 KiB of keys
+TIME_UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}  # of the metadata `time_unit`
+
+
+class Footprint(NamedTuple):
+    """What the trace of all keys holds, if this one is a sample."""
+
+    unique: int
+    unique_bytes: int
+    has_sizes: bool
+    share: float  # of all keys that are in this trace
+
+    @classmethod
+    def of(cls, trace: Trace) -> Footprint:
+        """As the metadata say; a log says which share of the keys it recorded."""
+        share = float(trace.metadata.get("sample", 1.0))
+        return cls(round(trace.unique / share), round(trace.unique_bytes / share), trace.has_sizes, share)
+
+
+def default_capacities(footprint: Footprint, weights: Weights = "unit") -> list[int]:
+    """Capacities evenly spaced in the logarithm, from a thousandth of the keys, or of their bytes, to all of them."""
+    whole = footprint.unique if weights == "unit" else footprint.unique_bytes
+    return sorted({max(1, round(share * whole)) for share in np.geomspace(SMALLEST_SHARE, 1, STEPS)})
+
+
+def default_sample(trace: Trace) -> float:
+    """The share of the keys that makes enough of them."""
+    return min(1.0, ENOUGH_KEYS / max(trace.unique, 1))
+
+
+def miss_ratio_curve(
+    trace: Trace,
+    capacities: Iterable[Capacity | str | int] | None = None,
+    *,
+    policy: str = BASELINE,
+    sample: float = 1.0,
+    most_keys: int | None = None,
+    weights: Weights = "unit",
+    seeds: int = SEEDS,
+    seed: int = 0,
+    jobs: int | None = None,
+    on_progress: Progress | None = None,
+) -> MissRatioCurve:
+    """Miss ratio of a policy at each capacity.
+
+    LRU is calculated from reuse distances, in one pass for all capacities; other policies are simulated. With sizes,
+    LRU is exact where no entry is larger than the capacity and no key changes its size.
+
+    Args:
+        trace: accesses in order; each counts, and inserts on a miss. If it is a log of a sample of the keys, the
+            capacities are those of a cache for all of them.
+        capacities: as `Capacity.parse` takes them; by default four to each factor of ten.
+        policy: one of `known_policies()`.
+        sample: share of the keys, in (0, 1]; 1 is exact. A simulation in miniature takes more where the capacity is
+            so small that fewer than 64 entries would be left.
+        most_keys: of LRU's sample: the share falls until it has no more keys, so that memory is bounded.
+        weights: whether an entry weighs 1 or its size in bytes.
+        seeds: samples of a simulation; the curve is their mean, the error tells how much they differ.
+        seed: of the first sample, and of every other random choice.
+        jobs: simulations at once; by default as many as there are cores.
+        on_progress: called with cells done and of how many, from the calling thread.
+
+    Returns:
+        The curve, with one entry for each distinct capacity.
+
+    Raises:
+        EmptyTraceError: the trace has no access.
+        UnknownPolicyError: no policy has that name.
+        CapacityError: a capacity cannot be used with this trace or these weights.
+        ConfigurationError: sample, most_keys or seeds is out of range.
+    """
+    check_policies([policy])
+    if len(trace) == 0:
+        raise EmptyTraceError(f"trace {trace.name!r} has no access; expected at least one")
+    check_sample(sample, most_keys, seeds)
+    footprint = Footprint.of(trace)
+    sizes = (
+        default_capacities(footprint, weights)
+        if capacities is None
+        else sorted({Capacity.parse(str(size)).resolve(footprint, weights=weights) for size in capacities})
+    )
+    asked = Asked(trace, sizes, weights, footprint.share, sample, seed)
+    found = lru(asked, most_keys) if policy == BASELINE else in_miniature(asked, policy, seeds, jobs, on_progress)
+    return MissRatioCurve(
+        trace=trace.name,
+        policy=policy,
+        weights=weights,
+        capacities=tuple(sizes),
+        hit_ratios=tuple(found.hit_ratios),
+        errors=tuple(found.errors),
+        samples=tuple(found.samples),
+        accesses=round(len(trace) / footprint.share),
+        keys=footprint.unique,
+        seconds=seconds_of(trace),
+    )
+
+
+def miss_ratio_curves(
+    trace: Trace, policies: Iterable[str], capacities: Iterable[Capacity | str | int] | None = None, **settings: object
+) -> list[MissRatioCurve]:
+    """The curve of each policy, with the settings of `miss_ratio_curve`, whose errors it raises."""
+    wanted = None if capacities is None else list(capacities)
+    return [miss_ratio_curve(trace, wanted, policy=name, **settings) for name in check_policies(policies)]  # type: ignore[arg-type]
+
+
+def check_sample(sample: float, most_keys: int | None, seeds: int) -> None:
+    """Whether a sample can be drawn.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if not 0 < sample <= 1:
+        raise ConfigurationError(f"sample is {sample}; expected a share of the keys in (0, 1], such as 0.01")
+    if most_keys is not None and most_keys < 1:
+        raise ConfigurationError(f"most_keys is {most_keys}; expected at least 1, such as 8192")
+    if seeds < 1:
+        raise ConfigurationError(f"seeds is {seeds}; expected at least 1, and 2 for an estimate of the error")
+
+
+def seconds_of(trace: Trace) -> float | None:
+    """Seconds from the first access to the last, if the metadata tell the unit of the times."""
+    unit = TIME_UNITS.get(str(trace.metadata.get("time_unit")))
+    span = int(trace.time.max() - trace.time.min())
+    return span * unit if unit is not None and span > 0 else None
+
+
+class Asked(NamedTuple):
+    """What a curve is to be of."""
+
+    trace: Trace
+    capacities: list[int]  # of a cache for all keys, growing
+    weights: Weights
+    share: float  # of all keys that are in the trace
+    sample: float  # share of those that is looked at
+    seed: int
+
+
+class Found(NamedTuple):
+    """Columns of a curve, shape (capacities,)."""
+
+    hit_ratios: list[float]
+    errors: list[float]
+    samples: list[float]
+
+
+def lru(asked: Asked, most_keys: int | None) -> Found:
+    """LRU's curve from reuse distances, exact or of a sample of fixed rate or fixed size."""
+    trace = asked.trace
+    curve = _core.Curve(rate=asked.sample, most=most_keys, share=asked.share, seed=asked.seed)
+    feed(curve, trace, by_size=asked.weights == "size")
+    return told(curve, asked.capacities, curve.rate * asked.share)
+
+
+def feed(curve: _core.Curve, trace: Trace, *, by_size: bool) -> None:
+    """Gives all accesses, in blocks that stay in the processor's cache."""
+    keys, sizes = np.ascontiguousarray(trace.key), np.ascontiguousarray(trace.size).view(np.uint64)
+    for start in range(0, len(trace), BLOCK):
+        stop = start + BLOCK
+        curve.feed(keys[start:stop].data, sizes[start:stop].data if by_size else None)
+
+
+def told(curve: _core.Curve, capacities: Sequence[int], sample: float) -> Found:
+    """The columns of a curve of the core."""
+    hits, groups = curve.hits(list(capacities))
+    ratios = np.array(hits) / curve.accesses
+    errors = standard_error(np.array(groups) / curve.accesses) if groups else np.zeros(ratios.size)
+    return Found(ratios.tolist(), errors.tolist(), [sample] * ratios.size)
+
+
+def standard_error(estimates: Floats) -> Floats:
+    """Of the mean of independent estimates, shape (estimates, capacities)."""
+    count = estimates.shape[0]
+    if count == 1:
+        return np.full(estimates.shape[1], np.nan)
+    return estimates.std(axis=0, ddof=1) / np.sqrt(count)  # type: ignore[no-any-return]
+
+
+class Miniature(NamedTuple):
+    """A cache for a share of the keys that stands for one of a capacity for all."""
+
+    capacity: int
+    share: float  # of the keys of the trace
+
+    @classmethod
+    def of(cls, capacity: int, sample: float, share: float, entries: float) -> Miniature:
+        """For a whole cache that holds about so many entries: the share of keys is exactly that of the capacity."""
+        least = min(1.0, LEAST_ENTRIES / max(entries, 1))
+        whole = capacity * share
+        small = max(1, round(whole * max(sample, least)))
+        return cls(small, min(1.0, small / whole))
+
+
+def in_miniature(asked: Asked, policy: str, seeds: int, jobs: int | None, on_progress: Progress | None) -> Found:
+    """The curve of any policy, from simulations on samples of the keys."""
+    trace, share = asked.trace, asked.share
+    mean_weight = trace.unique_bytes / trace.unique if asked.weights == "size" else 1
+    small = [Miniature.of(size, asked.sample, share, size * share / mean_weight) for size in asked.capacities]
+    cells = [(one, asked.seed + number) for one in small for number in range(seeds if one.share < 1 else 1)]
+    with ThreadPoolExecutor(jobs or available_cores(), thread_name_prefix="forecache-curve") as pool:
+        futures = [pool.submit(simulated, trace, policy, asked.weights, one, number) for one, number in cells]
+        ratios = []
+        for done, future in enumerate(futures, 1):
+            ratios.append(future.result())
+            if on_progress is not None:
+                on_progress(done, len(cells))
+    found: dict[Miniature, list[float]] = {}
+    for (one, _), ratio in zip(cells, ratios, strict=True):
+        found.setdefault(one, []).append(ratio)
+    errors = [0.0 if one.share >= 1 else float(standard_error(np.array(found[one])[:, None])[0]) for one in small]
+    return Found([float(np.mean(found[one])) for one in small], errors, [one.share * share for one in small])
+
+
+def simulated(trace: Trace, policy: str, weights: Weights, small: Miniature, seed: int) -> float:
+    """Hit ratio of one miniature simulation.
+
+    What the sample misses or has too much, it does in keys that are accessed all the time, and so hit: the difference
+    is added to the hits, as SHARDS-adj does.
+    """
+    part = sampled(trace, small.share, seed)
+    expected = len(trace) * small.share
+    if len(part) == 0:
+        return 0.0
+    keys, sizes = np.ascontiguousarray(part.key), np.ascontiguousarray(part.size).view(np.uint64)
+    accesses = _core.Accesses(keys.data, sizes.data)
+    _, hits, _, _ = _core.Simulation(accesses, policy, small.capacity, weights=weights, seed=seed).run(len(part))
+    return float(np.clip((hits + expected - len(part)) / expected, 0, 1))
+
+
+def sampled(trace: Trace, share: float, seed: int) -> Trace:
+    """The accesses to a share of the keys; the smaller of two samples with one seed is part of the larger."""
+    if share >= 1:
+        return trace
+    rows = np.frombuffer(_core.sampled(np.ascontiguousarray(trace.key).data, share, seed), dtype=np.int64)
+    return Trace(trace.time[rows], trace.key[rows], trace.size[rows], trace.op[rows], trace.name, trace.metadata)

@@ -1,0 +1,68 @@
+"""The commands that study: rows, tables, pictures and pages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecache.record.trace import Trace
+from forecache.study.curves import miss_ratio_curve
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "forecache", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traces") / "sized.parquet"
+    rng = np.random.default_rng(0)
+    keys = rng.zipf(1.3, 3_000) % 500
+    trace = Trace.from_columns(keys, time=np.arange(3_000) * 10, size=keys * 7 + 1, metadata={"time_unit": "ms"})
+    trace.write(path)
+    return path
+
+
+def test_rows_of_curve_have_the_columns_of_the_contract(file: Path) -> None:
+    ended = run("curve", file, "--policies", "lru,min", "--capacities", "10%,7", "--json")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    trace = Trace.read(file)
+    expected = [row for name in ("lru", "min") for row in miss_ratio_curve(trace, ["10%", 7], policy=name).rows()]
+    assert json.loads(ended.stdout) == expected
+    assert list(expected[0]) == ["trace", "policy", "capacity", "hit_ratio", "error", "sample"]
+
+
+def test_curve_draws_and_tells(file: Path, tmp_path: Path) -> None:
+    png, html = tmp_path / "new" / "curve.png", tmp_path / "new" / "curve.html"
+    ended = run(
+        "curve", file, "--policies", "lru,fifo", "--sample", 0.5, "--weights", "size", "--plot", png, "--html", html
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "fifo" in ended.stdout
+    assert "KiB" in ended.stdout
+    assert png.read_bytes().startswith(b"\x89PNG")
+    page = html.read_text()
+    assert "cdn" not in page.split("<script")[0]
+    assert "<script src" not in page
+    assert "capacity in bytes" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--policies", "best"], "unknown policy 'best'"),
+        (["--sample", "2"], "sample is 2"),
+        (["--capacities", "1MiB"], "use --weights size"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(file: Path, options: list[str], message: str) -> None:
+    ended = run("curve", file, *options)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert ended.stderr.count("\n") == 1
