@@ -138,3 +138,13 @@ class PostgresqlSubject(Subject):
     def close(self) -> None:
         super().close()
         self.connection.close()
+
+
+def products(subject: Subject) -> Table:
+    return subject.origin.table(
+        subject.fresh("id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, price BIGINT DEFAULT 5 CHECK (price >= 0)")
+    )
+
+
+def rows(subject: Subject, table: Table) -> dict[Any, Any]:
+    return {row[0]: row[1:] for row in subject.sql(f"SELECT * FROM {table.name} ORDER BY 1")}
