@@ -29,6 +29,7 @@ USER_DOCS = "\n".join(
         "training",
         "sizing",
         "theory",
+        "shared-tier",
         "README",
     )
 )
