@@ -28,6 +28,7 @@ USER_DOCS = "\n".join(
         "prediction",
         "training",
         "sizing",
+        "theory",
         "shared-tier",
         "README",
     )
