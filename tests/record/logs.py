@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from forecache import Cache, _core
+from forecache.record.history import timetable_of
 from forecache.record.trace import Op, Trace
 
 in_a_directory = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
@@ -62,7 +63,9 @@ def rows_in(directory: Path) -> pl.DataFrame:
 
 def replay(trace: Trace, policy: str, capacity: int, seed: int = 0) -> tuple[int, list[bool]]:
     """Gets that hit, and whether each access hit."""
-    simulation = _core.Simulation(_core.Accesses(trace.key, None), policy, capacity, seed=seed)
+    setting = {"policy": policy, "capacity": capacity, "seed": seed}
+    timetable = timetable_of(trace.metadata, setting)
+    simulation = _core.Simulation(_core.Accesses(trace.key, None), policy, capacity, seed=seed, timetable=timetable)
     hits = [bool(hit) for hit in simulation.run_hits(len(trace))]
     return sum(hit for hit, op in zip(hits, trace.op, strict=True) if op == Op.GET), hits
 

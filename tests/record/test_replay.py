@@ -15,7 +15,7 @@ from forecache import POLICIES, Cache
 from forecache.errors import TraceFormatError
 from forecache.record.log import AccessLog
 from forecache.record.trace import Op, Trace
-from tests.laws.test_policies import LEARNING
+from forecache.study.simulate import simulate
 from tests.record.logs import Directories, in_a_directory, replay, rows_in, run, steps
 
 
@@ -39,7 +39,7 @@ def test_the_replay_of_a_complete_log_hits_exactly_where_the_live_cache_did(
     assert (log.stats().dropped, log.stats().unrecordable, log.stats().lost) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("policy", sorted({*POLICIES} - LEARNING))
+@pytest.mark.parametrize("policy", POLICIES)
 def test_a_long_log_of_many_files_replays_exactly(tmp_path: Path, policy: str) -> None:
     log = AccessLog(tmp_path / "log", buffer=1000, rotate="8KiB", flush_interval="50ms")
     cache = Cache[int, int](capacity=200, policy=policy, seed=7, record=log)
@@ -52,6 +52,27 @@ def test_a_long_log_of_many_files_replays_exactly(tmp_path: Path, policy: str) -
     assert log.stats().files > 3
     assert log.stats().dropped == 0
     assert replay(trace, policy, 200, 7)[0] == cache.stats().hits
+
+
+def learned(cache: Cache[int, int]) -> int:
+    learning = cache.learning()
+    assert learning is not None
+    return learning.fits
+
+
+def test_what_a_cache_learned_in_its_own_thread_is_repeated_by_the_replay(tmp_path: Path) -> None:
+    cache = Cache[int, int](capacity=200, policy="learned", seed=3, record=AccessLog(tmp_path, buffer=2**20))
+    for step in range(10_000_000):
+        cache.get_or_load(int((step * 2654435761 % 2**32 / 2**32) ** 3 * 2000), lambda key: key)
+        if step % 10_000 == 0 and learned(cache) >= 2:
+            break
+    cache.close()
+    trace = Trace.read(tmp_path)
+    live = (cache.stats().hits, len(trace))
+    assert len(trace.metadata["timetable"]) >= 2
+    rows = simulate(trace, ["learned", "lru"], ["200"], seed=3)
+    assert (rows[0].hits, rows[0].accesses) == live
+    assert simulate(trace, ["learned"], ["200"], seed=4)[0].hits != rows[0].hits
 
 
 @in_a_directory

@@ -76,6 +76,16 @@ def test_predictions_are_judged_by_what_came() -> None:
     assert found.decides in found.hit_ratios
 
 
+def test_stats_tell_how_far_learning_is_and_differences_keep_the_later() -> None:
+    cache: Cache[int, int] = Cache(CAPACITY)
+    before = cache.stats()
+    learning = serve_until_fitted(cache, 1)
+    after = cache.stats()
+    assert after.learning == (after - before).learning == learning
+    assert (after - before).lookups == after.lookups
+    assert Cache[int, int](CAPACITY, policy="lru").stats().learning is None
+
+
 def test_an_entry_is_explained_and_looking_changes_nothing() -> None:
     cache: Cache[int, int] = Cache(CAPACITY)
     serve(cache, list(range(CAPACITY)))

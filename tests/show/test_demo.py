@@ -11,7 +11,7 @@ from forecache.errors import CapacityError, ConfigurationError
 from forecache.record.trace import Trace
 from forecache.show import service
 from forecache.show.demo import CURVE, run_demo
-from forecache.show.findings import COMPARED, Outcome, Run, finding
+from forecache.show.findings import COMPARED, Outcome, Run, cost_of_learning, finding
 from forecache.show.plots import draw_outcome
 from forecache.show.progress import Silence
 from forecache.show.stream import REQUESTS, Demo, prepare
@@ -150,3 +150,15 @@ def test_the_finding_names_the_default_policy_whether_it_is_the_best_or_not() ->
     other = next(policy for policy in POLICIES if policy not in {default, BASELINE})
     assert f"{default}, the default policy, answered 30.0%" in finding(found({default: 30, other: 20}))
     assert f"({default}, the default policy, 20.0%)" in finding(found({default: 20, other: 30}))
+
+
+def test_what_learning_took_is_told_of_the_policies_that_learn() -> None:
+    stream = prepare(["learned", "lru"], "5%", requests=20_000)
+    outcome = run_demo(stream, Silence())
+    told = {run.policy: cost_of_learning(run) for run in outcome.runs}
+    assert (told[None], told["lru"]) == (None, None)
+    learning = outcome.runs[1].learning
+    assert learning is not None
+    assert told["learned"] is not None
+    assert f"fitted {learning.fits} models in {learning.fit_seconds:.2f} s" in told["learned"]
+    assert outcome.to_dict()["rows"][1]["learning"]["fits"] == learning.fits

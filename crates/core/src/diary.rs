@@ -5,11 +5,15 @@ use crate::chance::Chance;
 use crate::features::Row;
 use crate::line::Time;
 use crate::prior::Prior;
+use crate::school::Lesson;
 
 /// A policy that predicts, for whoever brings it a prior, or learns from what it saw.
 pub trait Student {
     /// Predicts with `prior` in place of the shipped one; to be called before the first access.
     fn begin_with(&mut self, prior: Prior);
+
+    /// Learns when the timetable says, which repeats what a live cache did; to be called before the first access.
+    fn learn_as_before(&mut self, timetable: Vec<Lesson>);
 
     /// From now on samples are kept, at most so many.
     fn keep_diary(&mut self, most: usize);

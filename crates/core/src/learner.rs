@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::access::Slot;
 use crate::features::Row;
 use crate::quality::Quality;
+use crate::school::Lesson;
 
 /// What is believed of one key.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,9 @@ pub struct Learning {
 pub trait Learner {
     /// What is believed of the key of `id`, which is in `slot` if it is resident; `None` of unknown keys.
     fn explain(&self, id: u64, slot: Option<Slot>) -> Option<Explanation>;
+
+    /// When it learned so far, other than on the spot.
+    fn timetable(&self) -> &[Lesson];
 
     /// How far learning has come.
     fn learning(&self) -> Learning;

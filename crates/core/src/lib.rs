@@ -35,6 +35,7 @@ pub mod recorder;
 pub mod removed;
 pub mod reuse;
 pub mod sampling;
+pub mod school;
 mod segments;
 mod shadow;
 pub mod shards;

@@ -70,6 +70,24 @@ fn a_live_store_learns_while_it_serves() {
 }
 
 #[test]
+fn what_a_live_store_did_is_repeated_by_its_timetable() {
+    let (mut live, mut replay, mut chance) = (store(), store(), Chance::new(5));
+    live.learn_elsewhere();
+    let (mut asked, mut hits) = (Vec::new(), Vec::new());
+    let start = Instant::now();
+    while learning(&live).fits < 2 || asked.len() % 5000 != 0 {
+        asked.push(key(asked.len() as u64, &mut chance));
+        hits.push(access(&mut live, asked[asked.len() - 1]));
+        assert!(start.elapsed() < Duration::from_secs(60), "it never learned twice");
+    }
+    let timetable = live.learner().expect("it learns").timetable().to_vec();
+    assert!(timetable.len() >= 2);
+    replay.student().expect("it learns").learn_as_before(timetable);
+    assert!(asked.iter().zip(&hits).all(|(&asked, &hit)| access(&mut replay, asked) == hit));
+    assert_eq!(learning(&replay).fits, learning(&live).fits);
+}
+
+#[test]
 fn a_store_may_be_dropped_while_it_learns() {
     for _ in 0..10 {
         let mut store = store();

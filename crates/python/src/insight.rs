@@ -3,6 +3,7 @@
 use forecache_core::features::NAMES;
 use forecache_core::learner::{Explanation, Learning};
 use forecache_core::policy::Objective;
+use forecache_core::school::{Lesson, NEVER};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -62,4 +63,14 @@ fn state<'py>(py: Python<'py>, learning: &Learning) -> PyResult<Bound<'py, PyDic
     told.set_item("prior_trees", prior)?;
     told.set_item("residual_trees", residual)?;
     Ok(told)
+}
+
+/// A timetable as Python sees it.
+pub fn turns(timetable: &[Lesson]) -> Vec<(u64, Option<u64>)> {
+    timetable.iter().map(|lesson| (lesson.begun, Some(lesson.used).filter(|&used| used != NEVER))).collect()
+}
+
+/// The same, back.
+pub fn timetable(turns: Vec<(u64, Option<u64>)>) -> Vec<Lesson> {
+    turns.into_iter().map(|(begun, used)| Lesson { begun, used: used.unwrap_or(NEVER) }).collect()
 }

@@ -52,7 +52,8 @@ pub struct Simulation(Mutex<simulate::Simulation>);
 #[pymethods]
 impl Simulation {
     #[new]
-    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0, objective="objects", model=None))]
+    #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0, objective="objects", model=None,
+                        timetable=None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments of a constructor
     fn new(
         py: Python<'_>,
@@ -63,6 +64,7 @@ impl Simulation {
         seed: u64,
         objective: &str,
         model: Option<&[u8]>,
+        timetable: Option<Vec<(u64, Option<u64>)>>,
     ) -> PyResult<Self> {
         let setting = Setting { capacity, seed, objective: insight::objective(objective)? };
         let simulation = simulate::Simulation::new(Arc::clone(&accesses.0), policy, &setting, weights_of(weights)?);
@@ -70,6 +72,10 @@ impl Simulation {
         if let Some(model) = model {
             let prior = prior_of(py, model)?;
             simulation.student().map_err(|error| convert::error(&error))?.begin_with(prior);
+        }
+        if let Some(turns) = timetable {
+            let student = simulation.student().map_err(|error| convert::error(&error))?;
+            student.learn_as_before(insight::timetable(turns));
         }
         Ok(Self(Mutex::new(simulation)))
     }

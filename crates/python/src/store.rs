@@ -279,6 +279,12 @@ impl Store {
         found.map(|learning| insight::learning(py, &learning)).transpose()
     }
 
+    /// The turns at which each lesson of the first shard began and counted; None in place of a turn that never came.
+    fn _timetable(&self) -> Vec<(u64, Option<u64>)> {
+        let shard = self.shards.iter().next().expect("there is a shard");
+        shard.store.learner().map(|learner| insight::turns(learner.timetable())).unwrap_or_default()
+    }
+
     /// Number of parts.
     #[getter]
     fn _shards(&self) -> usize {

@@ -59,6 +59,7 @@ class Drain:
         """Drains the recorder that `recorder` makes, given what is to be called when it wants to be drained."""
         self.directory = directory
         self.metadata: Mapping[str, Any] = {}
+        self.followed: Callable[[], _core.Store[Any, Any] | None] = lambda: None
         self._limits = limits
         self.recorder = recorder(self.wake)
         self._begin()
@@ -154,7 +155,10 @@ class Drain:
     def _finish(self, file: ColumnFile) -> None:
         """Makes the file durable, and only then gives it its name."""
         losses = {"dropped": self.recorder.dropped, "unrecordable": self.recorder.unrecordable}
-        file.finish({**self.metadata, **losses, "lost": self.counts.lost, "span": self._span, "rows": file.rows})
+        cache = self.followed()
+        learned = {} if cache is None else {"timetable": cache._timetable()}
+        span = {"lost": self.counts.lost, "span": self._span, "rows": file.rows}
+        file.finish({**self.metadata, **learned, **losses, **span})
         os.replace(file.path, file.path.with_suffix(""))
         self._file = None
         counts = self.counts

@@ -24,7 +24,7 @@ with extra(TRACES):
     import numpy.typing as npt
     import polars as pl
 
-__all__ = ["ORDER", "SCHEMA", "files_in", "fold", "metadata_of", "read"]
+__all__ = ["ORDER", "SCHEMA", "files_in", "fold", "metadata_of", "read", "timetable_of"]
 
 SCHEMA: Final = {
     "time": pl.Int64,
@@ -94,10 +94,16 @@ def merged(described: Sequence[Mapping[str, Any]], where: Path) -> dict[str, Any
         if len({metadata.get(setting) for metadata in described}) > 1:
             raise TraceFormatError(f"{where}: logs of several {setting}s; clean them first, or read one at a time")
     nodes = sorted({str(metadata.get("node")) for metadata in described})
-    last = {
-        name: value for name, value in described[-1].items() if name not in ("span", "rows", "crc32", "crc32_bytes")
-    }
+    of_a_file = {"span", "rows", "crc32", "crc32_bytes", *(["timetable"] if len(nodes) > 1 else [])}
+    last = {name: value for name, value in described[-1].items() if name not in of_a_file}
     return {**last, "node": ", ".join(nodes)}
+
+
+def timetable_of(metadata: Mapping[str, Any], setting: Mapping[str, Any]) -> list[tuple[int, int | None]] | None:
+    """When a recorded cache learned, so that a replay can repeat it; None unless it had the same setting."""
+    is_same = all(metadata.get(name) == value for name, value in setting.items())
+    turns = metadata.get("timetable") if is_same and metadata.get("model") == "shipped" else None
+    return [(begun, used) for begun, used in turns] if turns else None
 
 
 def fold(rows: pl.DataFrame, metadata: Mapping[str, Any], where: Path) -> Trace:

@@ -113,6 +113,10 @@ class AccessLog:
         self._describe(settings)
         return self._drain.recorder
 
+    def follow(self, cache: _core.Store[Any, Any]) -> None:
+        """Notes from now on, with each file, when the cache learned; a cache that has gone tells nothing more."""
+        self._drain.followed = weakref.ref(cache)
+
     def fingerprint(self, key: Any) -> int | None:
         """The 64 bits that stand for a key in the files; None if it cannot be recorded.
 

@@ -105,7 +105,9 @@ class Cache(Transparent[K, V], StoredMapping[K, V]):
         weigher = estimate_bytes if weigher is None and max_bytes is not None else weigher
         unit = "bytes" if max_bytes is not None else "entries" if weigher is None else "weight"
         prior, log = usable_model(model, asked=asked, used=policy), settings.open_log(record)
+        objective = settings.objective_of(objective, max_bytes=max_bytes)
         header = {"policy": policy, "capacity": budget, "unit": unit, "seed": seed, "shards": shards}
+        header |= {"objective": objective, "model": "shipped" if prior is None else "own"}
         self = super().__new__(
             cls,
             budget,
@@ -118,11 +120,13 @@ class Cache(Transparent[K, V], StoredMapping[K, V]):
             clock=clock,
             weigher=weigher,
             listener=on_evict,
-            objective=settings.objective_of(objective, max_bytes=max_bytes),
+            objective=objective,
             in_background=True,
             recorder=None if log is None else log.attach(header),
             model=prior,
         )
+        if log is not None:
+            log.follow(self)
         self._log = log
         self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl), clock)
         self._parameters = {"capacity": budget, "policy": policy, "ttl": ttl, "stale_ttl": stale_ttl, "typed": True}
@@ -247,8 +251,13 @@ class Cache(Transparent[K, V], StoredMapping[K, V]):
     def stats(self) -> Stats:
         """Counts since the cache was made; subtract an earlier one for those of an interval."""
         loader = self._loader
-        loads, failures, seconds = loader.loads, loader.load_failures, loader.load_seconds
-        return Stats(**self._counts(), loads=loads, load_failures=failures, load_seconds=seconds)
+        return Stats(
+            **self._counts(),
+            loads=loader.loads,
+            load_failures=loader.load_failures,
+            load_seconds=loader.load_seconds,
+            learning=self.learning(),
+        )
 
     def close(self) -> None:
         """Waits for background refreshes, and ends the access log; the cache stays usable."""

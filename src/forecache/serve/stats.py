@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from forecache.serve.learning import Learning
 
 __all__ = ["Stats"]
 
@@ -28,6 +32,7 @@ class Stats:
     loads: int = 0  # loaders that returned
     load_failures: int = 0  # loaders that raised
     load_seconds: float = 0.0  # time spent in loaders
+    learning: Learning | None = None  # how far the first shard has learned, and how good that is; None if it does not
 
     @property
     def lookups(self) -> int:
@@ -51,5 +56,9 @@ class Stats:
         return self.load_seconds / loads if loads else None
 
     def __sub__(self, earlier: Stats) -> Stats:
-        """What happened since `earlier`."""
-        return Stats(**{field.name: getattr(self, field.name) - getattr(earlier, field.name) for field in fields(self)})
+        """What happened since `earlier`, and what has been learned until now."""
+        counts = {name: getattr(self, name) - getattr(earlier, name) for name in COUNTS}
+        return Stats(**counts, learning=self.learning)
+
+
+COUNTS: Final = tuple(field.name for field in fields(Stats) if field.name != "learning")

@@ -143,7 +143,7 @@ def demo(
     from forecache.record.trace import Trace
     from forecache.show import plots
     from forecache.show.demo import run_demo
-    from forecache.show.findings import finding
+    from forecache.show.findings import cost_of_learning, finding
     from forecache.show.progress import teller
     from forecache.show.stream import prepare
 
@@ -164,7 +164,8 @@ def demo(
         from forecache.show.tables import demo_table
 
         print_tables(demo_table(outcome))
-        typer.echo(f"\n{finding(outcome)}\n{verdict(outcome.stale)}\nThe picture is {picture}.")
+        learned = [cost for run in outcome.runs if (cost := cost_of_learning(run))]
+        typer.echo("\n".join(["", finding(outcome), *learned, verdict(outcome.stale), f"The picture is {picture}."]))
     if outcome.stale:
         raise typer.Exit(1)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Final, Protocol
 
+from forecache import Cache
 from forecache.extras import TRACES, extra
 from forecache.show.database import Database
 from forecache.show.findings import NO_CACHE, Outcome, Run
@@ -90,7 +91,8 @@ class Course:
         file = pristine.with_name(f"{self.name}.sqlite")
         shutil.copyfile(pristine, file)
         self._database = stack.enter_context(Database(file))
-        self._service = Service(self._database, front_of(policy, demo.capacity, oracle, demo.seed))
+        self._front = front_of(policy, demo.capacity, oracle, demo.seed)
+        self._service = Service(self._database, self._front)
         self._nanos = array("q")
         self._answers = 0
         self._queries = [0]
@@ -126,6 +128,7 @@ class Course:
             seconds=float(nanos.sum() * NANO),
             read_seconds=latencies(nanos[demo.read]),
             answers=self._answers,
+            learning=self._front.learning() if isinstance(self._front, Cache) else None,
         )
 
 

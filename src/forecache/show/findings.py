@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from forecache import _core
+from forecache.serve.learning import Learning
 from forecache.serve.settings import DEFAULT_POLICY
 from forecache.show.stream import Demo
 from forecache.study.simulate import BASELINE, BOUND, Row, share_of_gap
 
-__all__ = ["NO_CACHE", "Outcome", "Run", "finding"]
+__all__ = ["NO_CACHE", "Outcome", "Run", "cost_of_learning", "finding"]
 
 NO_CACHE: Final = "no cache"  # what reports call the run without one
 COMPARED: Final = {
@@ -31,6 +32,7 @@ class Run:
     seconds: float  # of all requests together
     read_seconds: tuple[float, float, float]  # mean, median and 99th percentile of a read
     answers: int  # checksum over all answers
+    learning: Learning | None = None  # what a policy that learns did besides
 
     @property
     def hits(self) -> int:
@@ -95,6 +97,7 @@ class Outcome:
             "p50_seconds": median,
             "p99_seconds": p99,
             "seconds": run.seconds,
+            "learning": None if run.learning is None else asdict(run.learning),
         }
 
 
@@ -117,6 +120,18 @@ def finding(outcome: Outcome) -> str:
     )
     first = "no policy did better than LRU: " if best.policy == BASELINE and len(online) > 1 else ""
     return f"{room}, {first}{did}{against}; it saved {best.hits:,} of {best.reads:,} queries{closed}."
+
+
+def cost_of_learning(run: Run) -> str | None:
+    """What learning took, in one sentence; None for a policy that does not learn."""
+    learning = run.learning
+    if learning is None:
+        return None
+    leader = "its own predictions" if learning.decides == run.policy else learning.decides
+    return (
+        f"{run.policy} fitted {learning.fits} models in {learning.fit_seconds:.2f} s on a thread of its own, kept "
+        f"{learning.memory_bytes / 1e6:.1f} MB to learn from, and followed {leader} at the end."
+    )
 
 
 def share(ratio: float | None) -> str:

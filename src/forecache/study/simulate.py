@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple, Protocol, get_args
 from forecache import _core
 from forecache.errors import CapacityError, ConfigurationError, EmptyTraceError, UnknownPolicyError
 from forecache.extras import TRACES, extra
+from forecache.record.history import timetable_of
 from forecache.record.trace import Trace
 from forecache.study.oracle import next_lookups
 from forecache.units import Capacity, Weights
@@ -202,9 +203,22 @@ def starter(trace: Trace, weights: Weights, sets: Sets, seed: int, objective: Ob
     if sets == "access" or not trace.op.any():
         keys, sizes = np.ascontiguousarray(trace.key), np.ascontiguousarray(trace.size).view(np.uint64)
         accesses = _core.Accesses(keys.data, sizes.data)
-        return lambda cell: _core.Simulation(
-            accesses, cell.policy, cell.capacity, weights=weights, seed=seed, objective=objective
-        )
+
+        def simulation(cell: Cell) -> Replay:
+            unit = "entries" if weights == "unit" else "bytes"
+            setting = {"policy": cell.policy, "capacity": cell.capacity, "unit": unit, "seed": seed}
+            timetable = timetable_of(trace.metadata, {**setting, "shards": 1, "objective": objective})
+            return _core.Simulation(
+                accesses,
+                cell.policy,
+                cell.capacity,
+                weights=weights,
+                seed=seed,
+                objective=objective,
+                timetable=timetable,
+            )
+
+        return simulation
     oracle = next_lookups(trace.key, trace.op.astype(bool)).data
 
     def replay(cell: Cell) -> Replay:

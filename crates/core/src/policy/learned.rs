@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
-use crate::apprentice::Apprentice;
 use crate::chance::Chance;
 use crate::chooser::{Candidates, Chooser};
 use crate::diary::{Diary, Noted, Student};
@@ -20,6 +19,7 @@ use crate::memory::count_memory;
 use crate::predictor::Model;
 use crate::prior::Prior;
 use crate::quality::{Quality, judge};
+use crate::school::{self, School};
 use crate::shadow::{Shadow, told};
 use crate::trainer::{Batch, Trainer, fit};
 
@@ -37,13 +37,13 @@ const TOLERANCE: usize = 4;
 const TOLERATED: usize = 64;
 
 /// What comes of a batch.
-struct Lesson {
+struct Fitted {
     model: Model,
     quality: Quality,
 }
 
-impl Lesson {
-    fn learn(batch: &Batch) -> Self {
+impl Fitted {
+    fn to(batch: &Batch) -> Self {
         Self { model: fit(batch), quality: judge(batch) }
     }
 }
@@ -52,8 +52,7 @@ pub struct Learned {
     setting: Setting,
     history: History,
     trainer: Trainer,
-    /// Who learns, unless it is done on the spot.
-    apprentice: Option<Apprentice<Lesson>>,
+    school: School<Fitted>,
     model: Arc<Model>,
     /// Of the model before.
     quality: Quality,
@@ -67,7 +66,7 @@ pub struct Learned {
     diary: Option<Diary>,
 }
 
-count_memory!(Learned []: history, trainer, guard, expert);
+count_memory!(Learned []: history, trainer, school, guard, expert);
 
 impl Learned {
     pub fn new(setting: &Setting, model: Model) -> Self {
@@ -78,7 +77,7 @@ impl Learned {
             guard: is_prepared.then(|| Guard::new(setting, &history)),
             history,
             trainer: Trainer::new(setting.seed),
-            apprentice: None,
+            school: School::default(),
             model: Arc::new(model),
             quality: Quality::default(),
             fits: 0,
@@ -154,30 +153,21 @@ impl Learned {
         self.learn();
     }
 
-    /// Learns on the spot, or has it done and takes over what was learned meanwhile.
+    /// Takes over what was learned, and has more learned when it is time.
     fn learn(&mut self) {
-        let Some(apprentice) = &mut self.apprentice else {
-            if let Some(batch) = self.take_batch() {
-                self.install(fit(&batch));
-            }
-            return;
-        };
-        if let Some(Lesson { model, quality }) = apprentice.fetch() {
-            self.quality = quality;
-            self.install(model);
-        } else if self.trainer.is_due() && apprentice.is_free() {
-            if let Some(batch) = self.take_batch() {
-                self.apprentice.as_mut().expect("it is free").start(move || Lesson::learn(&batch));
+        if let Some(fitted) = self.school.turn() {
+            self.install(fitted);
+        } else if self.trainer.is_due() && self.school.is_free() {
+            let batch = self.trainer.take_batch(self.history.now, self.history.scale.entries, &self.model);
+            if let Some(fitted) = batch.and_then(|batch| self.school.teach(move || Fitted::to(&batch))) {
+                self.install(fitted);
             }
         }
     }
 
-    fn take_batch(&mut self) -> Option<Batch> {
-        self.trainer.take_batch(self.history.now, self.history.scale.entries, &self.model)
-    }
-
-    fn install(&mut self, model: Model) {
-        self.model = Arc::new(model);
+    fn install(&mut self, fitted: Fitted) {
+        self.model = Arc::new(fitted.model);
+        self.quality = fitted.quality;
         self.fits += 1;
     }
 }
@@ -185,6 +175,10 @@ impl Learned {
 impl Student for Learned {
     fn begin_with(&mut self, prior: Prior) {
         self.model = Arc::new(Model::new(prior));
+    }
+
+    fn learn_as_before(&mut self, timetable: Vec<school::Lesson>) {
+        self.school = School::as_before(timetable);
     }
 
     fn keep_diary(&mut self, most: usize) {
@@ -249,7 +243,7 @@ impl Policy for Learned {
     }
 
     fn learn_elsewhere(&mut self) {
-        self.apprentice = Some(Apprentice::default());
+        self.school = School::elsewhere();
     }
 
     fn learner(&self) -> Option<&dyn Learner> {

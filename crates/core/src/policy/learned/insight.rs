@@ -8,6 +8,7 @@ use crate::guard::Guard;
 use crate::learner::{Explanation, Learner, Learning};
 use crate::memory::Memory;
 use crate::predictor::{SCORE_ONE, octaves_to_capacities};
+use crate::school::Lesson;
 
 impl Learner for Learned {
     fn explain(&self, id: u64, slot: Option<Slot>) -> Option<Explanation> {
@@ -25,9 +26,13 @@ impl Learner for Learned {
         })
     }
 
+    fn timetable(&self) -> &[Lesson] {
+        self.school.timetable()
+    }
+
     fn learning(&self) -> Learning {
         let (failures, worked) =
-            self.apprentice.as_ref().map(|apprentice| (apprentice.failed, apprentice.worked)).unwrap_or_default();
+            self.school.apprentice().map(|apprentice| (apprentice.failed, apprentice.worked)).unwrap_or_default();
         Learning {
             leader: self.guard.as_ref().and_then(Guard::leader_name),
             trials: self.guard.as_ref().map(Guard::trials).unwrap_or_default(),
