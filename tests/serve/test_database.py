@@ -18,7 +18,6 @@ from forecache.errors import (
     ConstraintError,
     KeyTypeError,
     LevelError,
-    OriginUnavailableError,
     TableError,
 )
 from tests.coherence.writers import Writer
@@ -215,7 +214,6 @@ def test_a_new_column_is_seen(shop: Database, writer: Writer) -> None:
     assert shop["product"].get(1) == ONE
     writer.write("ALTER TABLE product ADD COLUMN colour DEFAULT 'red'")
     assert shop["product"].get(1, level="strong") == ONE | {"colour": "red"}
-    assert shop["product"].get(1) == ONE | {"colour": "red"}
     assert shop["product"].get(1, with_certificate=True).certificate.tier == "database"  # rows of two shapes do not mix
     assert shop["product"].get(1, with_certificate=True).certificate.tier == "process"
 
@@ -276,12 +274,6 @@ def test_what_is_closed_opens_again(shop: Database) -> None:
 def test_what_cannot_be_is_refused(path: Path, settings: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error, match="expected|declared|no primary key|no table|leave"):
         forecache.open(path, **{"tables": ["product"]} | settings)
-
-
-def test_a_file_that_is_not_there_is_no_empty_database(tmp_path: Path) -> None:
-    with pytest.raises(OriginUnavailableError):
-        forecache.open(tmp_path / "none.db", ["product"])
-    assert not (tmp_path / "none.db").exists()
 
 
 def test_a_table_that_was_not_declared_is_named(shop: Database) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Hashable, Mapping
 from typing import Any, Final, NamedTuple
 
 from forecache._core import Copy
 from forecache.serve.cache import Cache
 from forecache.serve.flight import Flight
-from forecache.serve.loader import AS_SET, Keep
+from forecache.serve.loader import Keep
 from forecache.serve.weigh import estimate_bytes
 
 __all__ = ["Copies", "Found"]
 
+FOR_GOOD: Final = Keep()
 COPY_BYTES: Final = 120  # of a copy and of the pair that is its key, without row and key
 
 
@@ -30,11 +30,11 @@ class Found(NamedTuple):
 class Copies:
     """A cache of all tables of a database, in one budget; keys are pairs of a table's name and a row's key."""
 
-    def __init__(self, keep: Keep, **settings: Any) -> None:
+    def __init__(self, keep: Keep | None, **settings: Any) -> None:
         """Empty.
 
         Args:
-            keep: how long copies stay, and whether they carry the names of their tables as tags.
+            keep: how long copies stay; None where they are dropped when their rows change.
             settings: of the cache.
         """
         if settings.get("max_bytes") is not None:
@@ -49,11 +49,11 @@ class Copies:
             flight: Flight = flying
             if not flight.is_stranded():
                 return flight, False
-            self.fail(table, {key: flight}, asyncio.CancelledError(), None)
+            self.fail(table, {key: flight}, asyncio.CancelledError())
         mine.take()
         return mine, True
 
-    def land(self, table: str, key: Hashable, flight: Flight, found: Found, started: float) -> None:
+    def land(self, table: str, key: Hashable, flight: Flight, found: Found) -> None:
         """Keeps a row, unless its key was forgotten meanwhile, and hands it to all who wait."""
         keep = self.keep_of(table)
         ttl = keep.ttl if found.ttl is None else min(found.ttl, keep.ttl or found.ttl)
@@ -61,21 +61,21 @@ class Copies:
             self.cache._land((table, key), flight, found.copy, 0.0, ttl=ttl, tags=keep.tags)
         else:
             self.abandon(table, key, flight)
-        self.cache._loader.note(time.perf_counter() - started)
         flight.succeed(found)
 
     def abandon(self, table: str, key: Hashable, flight: Flight) -> None:
         """Ends a flight that brings nothing."""
         self.cache._abandon((table, key), flight)
 
-    def fail(self, table: str, flights: Mapping[Any, Flight], error: BaseException, started: float | None) -> None:
+    def fail(self, table: str, flights: Mapping[Any, Flight], error: BaseException) -> None:
         """Hands a failure to all who wait, and leaves no trace of the loads."""
         for key, flight in flights.items():
-            self.cache._loader.fail((table, key), flight, error, started)
+            self.abandon(table, key, flight)
+            flight.fail(error)
 
     def keep_of(self, table: str) -> Keep:
         """How to keep the rows of a table."""
-        return AS_SET if self._keep is AS_SET else self._keep._replace(tags=(table,))
+        return FOR_GOOD if self._keep is None else self._keep._replace(tags=(table,))
 
     def forget(self, table: str, key: Hashable) -> None:
         """Drops a copy, and whatever a load in flight may bring."""
@@ -83,7 +83,7 @@ class Copies:
 
     def forget_table(self, table: str) -> None:
         """Drops the copies of a table; all, where they do not say of which they are."""
-        if self._keep is AS_SET:
+        if self._keep is None:
             self.cache.clear()
         else:
             self.cache.invalidate_tag(table)

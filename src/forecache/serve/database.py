@@ -8,19 +8,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from forecache.coherence.level import Level, LevelLike
-from forecache.coherence.sqlite import Unlogged
-from forecache.coherence.watch import Watch
+from forecache.coherence.watch import Unlogged, Watch
 from forecache.errors import ConfigurationError, TableError
 from forecache.forks import renew_after_fork
 from forecache.serve import settings
 from forecache.serve.copies import Copies
 from forecache.serve.counts import Counts, DatabaseStats
-from forecache.serve.loader import AS_SET, Keep
-from forecache.serve.opening import origin_of, tier_of, watch_of
+from forecache.serve.loader import Keep
+from forecache.serve.opening import origin_of, shared_over, tier_of, watch_of
 from forecache.serve.origin import Origin, Table
 from forecache.serve.plan import ReadPath
 from forecache.serve.rows import Rows
-from forecache.serve.shared import Shared
 from forecache.serve.tier import Tier
 from forecache.serve.writes import AsyncDatabaseTransaction, DatabaseTransaction, Publisher
 from forecache.units import Duration, parse_duration, parse_ttl
@@ -63,7 +61,7 @@ class Database:
                 f"shared is given, but {origin.name} is a file of this machine, and reading it is faster than asking a "
                 "server; leave shared out"
             )
-        shared = None if tier is None else Shared(tier, ttl, self._counts)
+        shared = None if tier is None else shared_over(tier, ttl, self._counts)
         self._path = ReadPath(
             origin, self._watch, copies, shared=shared, counts=self._counts, stale_seconds=stale_seconds
         )
@@ -219,7 +217,7 @@ def open(
     origin = origin_of(source, timeout, connections)
     is_watched = hasattr(origin, "path")
     copies = Copies(
-        AS_SET if is_watched else Keep(ttl=kept),
+        None if is_watched else Keep(ttl=kept),
         capacity=DEFAULT_CAPACITY if capacity is None and max_bytes is None else capacity,
         max_bytes=max_bytes,
         policy=policy,

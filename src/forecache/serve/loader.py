@@ -19,7 +19,7 @@ from forecache.forks import renew_after_fork
 from forecache.serve.flight import Flight, WaitingFor, inside, running_loop
 from forecache.units import Duration, parse_duration, parse_ttl
 
-__all__ = ["AS_SET", "Keep", "Loader"]
+__all__ = ["Keep", "Loader"]
 
 REFRESH_THREADS: Final = 4
 MOST_REFRESHES: Final = 1024  # waiting or running; beyond it stale values are served without refreshing them
@@ -148,7 +148,7 @@ class Loader:
             flight: Flight = flying
             if not flight.is_stranded():
                 return flight
-            self.fail(key, flight, asyncio.CancelledError(), None)
+            self._fail(key, flight, asyncio.CancelledError(), None)
         entry = self._store.peek(key)
         if entry is not None and mine.take():  # another load landed between our miss and our flight
             self._store._abandon(key, mine)
@@ -174,16 +174,12 @@ class Loader:
             self._store._land(key, flight, value, seconds, ttl=ttl, stale_ttl=keep.stale_ttl, tags=keep.tags)
         elif self._store._abandon(key, flight):
             self._store.delete(key)  # a refresh that finds nothing ends the old value
-        self.note(seconds)
-        flight.succeed(value)
-
-    def note(self, seconds: float) -> None:
-        """Counts a load that ended well."""
         with self._lock:
             self.loads += 1
             self.load_seconds += seconds
+        flight.succeed(value)
 
-    def fail(self, key: Any, flight: Flight, error: BaseException, started: float | None) -> None:
+    def _fail(self, key: Any, flight: Flight, error: BaseException, started: float | None) -> None:
         """Hands a failure to all waiters, and leaves no trace of the load."""
         try:
             self._store._abandon(key, flight)
@@ -202,7 +198,7 @@ class Loader:
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             if not flight.has_ended():  # cancelled before its first step
-                self.fail(key, flight, asyncio.CancelledError(), None)
+                self._fail(key, flight, asyncio.CancelledError(), None)
 
         task.add_done_callback(ended)
 
@@ -269,7 +265,7 @@ class Lead:
         """A failure reaches everybody who waits."""
         try:
             if error is not None:
-                self._loads.fail(self._key, self._flight, error, self._started)
+                self._loads._fail(self._key, self._flight, error, self._started)
         finally:
             inside.reset(self._token)
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from forecache.coherence.changelog import STAMP
-from forecache.coherence.sqlite import SqliteWatch, Unlogged
-from forecache.coherence.watch import Ageing, Holder, Watch
+from forecache.coherence.watch import Ageing, Holder, Unlogged, Watch
 from forecache.errors import ConfigurationError
 from forecache.serve.origin import Origin, Table
 from forecache.serve.origins import open_origin
 from forecache.serve.tier import Tier
 from forecache.units import Duration
 
-__all__ = ["origin_of", "tier_of", "watch_of"]
+if TYPE_CHECKING:
+    from forecache.serve.counts import Counts
+    from forecache.serve.shared import Shared
+
+__all__ = ["origin_of", "shared_over", "tier_of", "watch_of"]
 
 
 def origin_of(source: str | os.PathLike[str] | Origin, timeout: Duration, connections: int | None) -> Origin:
@@ -28,6 +30,8 @@ def origin_of(source: str | os.PathLike[str] | Origin, timeout: Duration, connec
     if not isinstance(source, str):
         return source
     if source.startswith("sqlite:"):
+        from forecache.coherence.changelog import STAMP
+
         settings["stamp"] = STAMP
     return open_origin(source, **settings)
 
@@ -42,6 +46,8 @@ def watch_of(origin: Origin, tables: Iterable[Table], holder: Holder, unlogged: 
         raise ConfigurationError(f"unlogged is {unlogged!r}; expected 'flush' or 'ignore'")
     path = getattr(origin, "path", None)
     if path is not None:
+        from forecache.coherence.sqlite import SqliteWatch
+
         return SqliteWatch(path, {table.name: table.key for table in tables}, holder, unlogged)
     return Ageing(("eventual", "bounded", "session", "strong"), "")
 
@@ -53,3 +59,10 @@ def tier_of(shared: str | Iterable[str] | Tier | None) -> Tier | None:
     from forecache.serve.tiers.valkey import ValkeyTier
 
     return ValkeyTier.connect(shared)
+
+
+def shared_over(tier: Tier, ttl: float, counts: Counts) -> Shared:
+    """The shared tier as the read path uses it."""
+    from forecache.serve.shared import Shared
+
+    return Shared(tier, ttl, counts)

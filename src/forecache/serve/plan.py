@@ -5,10 +5,9 @@ It decides, and asks nobody by itself: a thread or a task carries it out (`shell
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from forecache._core import Copy, now
 from forecache.coherence.level import Level
@@ -20,8 +19,10 @@ from forecache.serve.counts import Counts
 from forecache.serve.flight import Flight, inside
 from forecache.serve.origin import Key, Origin, Table
 from forecache.serve.rounds import Rounds
-from forecache.serve.shared import Shared
 from forecache.serve.shell import Ask, Plan, shielded, wait_for
+
+if TYPE_CHECKING:
+    from forecache.serve.shared import Shared
 
 __all__ = ["ReadPath"]
 
@@ -160,15 +161,15 @@ class ReadPath:
 
     def _lead(self, table: Table, flights: Mapping[Key, Flight], level: Level) -> Plan[dict[Key, Found]]:
         """Runs the load of some keys; its end reaches everybody who waits."""
-        token, started = inside.set((*inside.get(), *flights.values())), time.perf_counter()
+        token = inside.set((*inside.get(), *flights.values()))
         try:
             found = yield from self._fetch(table, list(flights), level)
         except BaseException as error:
-            self._copies.fail(table.name, flights, told(error, len(flights)), started)
+            self._copies.fail(table.name, flights, told(error, len(flights)))
             raise
         else:
             for key, flight in flights.items():
-                self._copies.land(table.name, key, flight, found[key], started)
+                self._copies.land(table.name, key, flight, found[key])
             return found
         finally:
             inside.reset(token)

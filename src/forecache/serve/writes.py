@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from forecache._core import now
 from forecache.errors import OriginUnavailableError
@@ -12,8 +12,10 @@ from forecache.serve.copies import Copies
 from forecache.serve.counts import Counts
 from forecache.serve.origin import EVERY, Change, Key
 from forecache.serve.plan import ReadPath
-from forecache.serve.shared import Shared
 from forecache.serve.shell import Plan, arun, run
+
+if TYPE_CHECKING:
+    from forecache.serve.shared import Shared
 
 __all__ = ["AsyncDatabaseTransaction", "DatabaseTransaction", "Publisher"]
 
