@@ -31,6 +31,7 @@ USER_DOCS = "\n".join(
         "prediction",
         "training",
         "sizing",
+        "theory",
         "shared-tier",
         "README",
     )

@@ -73,6 +73,9 @@ class Subject:
     """An origin, and a way past it into its database."""
 
     numbers_changes = False
+    notices_new_columns = True
+    casts_keys = True  # a transaction finds row 7 by '7' too
+    dispose: Callable[[], None] = staticmethod(lambda: None)  # of what the origin leaves to its owner
     has_types = True  # columns hold values of their type only
     bytes_type = "BLOB"
     numbers = itertools.count()
@@ -80,6 +83,7 @@ class Subject:
     def __init__(self, make: Callable[[], Origin], *, tasks: bool) -> None:
         self.make: Callable[[], Any] = (lambda: Blocking(make())) if tasks else make
         self.origin = self.make()
+        self.tables: dict[str, Table] = {}
 
     def sql(self, *statements: str) -> list[Any]:
         """Runs statements past the origin, each committed at once; returns the rows of the last."""
@@ -90,6 +94,14 @@ class Subject:
         name = f"t{next(self.numbers)}"
         self.sql(f"CREATE TABLE {name} ({columns})")
         return name
+
+    def emptied(self, columns: str) -> Table:
+        """A table with these columns and no rows, made once."""
+        if columns in self.tables:
+            self.sql(f"DELETE FROM {self.tables[columns].name}")
+        else:
+            self.tables[columns] = self.origin.table(self.fresh(columns))
+        return self.tables[columns]
 
     def close(self) -> None:
         self.origin.close()
@@ -126,3 +138,13 @@ class PostgresqlSubject(Subject):
     def close(self) -> None:
         super().close()
         self.connection.close()
+
+
+def products(subject: Subject) -> Table:
+    return subject.origin.table(
+        subject.fresh("id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, price BIGINT DEFAULT 5 CHECK (price >= 0)")
+    )
+
+
+def rows(subject: Subject, table: Table) -> dict[Any, Any]:
+    return {row[0]: row[1:] for row in subject.sql(f"SELECT * FROM {table.name} ORDER BY 1")}

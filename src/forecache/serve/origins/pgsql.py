@@ -9,7 +9,7 @@ from forecache.errors import TableError
 from forecache.extras import extra
 from forecache.serve.origin import Key, Table
 from forecache.serve.origins.plan import Plan, Statement
-from forecache.serve.origins.sql import Details, Schema, Sql, dependents_of
+from forecache.serve.origins.sql import Details, Schema, Sql, dependents_of, has_zero
 
 with extra("postgresql"):
     from psycopg.types.json import Jsonb
@@ -110,8 +110,3 @@ class Postgresql(Sql):
     def value(self, table: Table, column: str, value: Any) -> Any:
         """A value; documents must be told from arrays."""
         return Jsonb(value) if column in table.details.json and value is not None else value
-
-
-def has_zero(part: Any) -> bool:
-    """Whether it is text that PostgreSQL cannot hold."""
-    return isinstance(part, str) and "\0" in part

@@ -7,20 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
-from forecache.errors import (
-    ConfigurationError,
-    ConstraintError,
-    OriginError,
-    OriginUnavailableError,
-    StatementError,
-    TableError,
-    WriteConflictError,
-)
+from forecache.errors import ConfigurationError, OriginError, OriginUnavailableError
 from forecache.extras import extra
 from forecache.serve.origin import Batch, Key, Table
 from forecache.serve.origins.pgsql import Postgresql
 from forecache.serve.origins.plan import Answer, Plan, Statement, arun, run
 from forecache.serve.origins.pool import LostError, Pool, TaskPool, TaskPools
+from forecache.serve.origins.sqlstate import OUTDATED, first_line, state_of, translation
 from forecache.serve.origins.transaction import TaskTransaction, ThreadTransaction
 from forecache.units import Duration, parse_duration
 
@@ -36,10 +29,6 @@ T = TypeVar("T")
 
 CONNECTIONS: Final = 8
 FEWEST_SECONDS_TO_CONNECT: Final = 2  # that libpq takes seriously
-FAILING: Final = ("08", "53", "57", "58", "25006", "28", "3D")  # connections, resources, shutdown, standby, access
-LACKING: Final = ("42P01", "42703", "3F000")  # no such table, column, schema
-CONFLICTS: Final = ("40", "55P03")  # serialization, deadlock, a lock not waited for
-OUTDATED: Final = "0A000"  # "cached plan must not change result type": the columns of a table changed
 OPEN: Final = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
 
@@ -72,14 +61,14 @@ class Timed:
         try:
             yield
         except (psycopg.Error, UnicodeError, OverflowError) as error:
-            self.outdated = self.outdated or getattr(error, "sqlstate", None) == OUTDATED
+            self.outdated = self.outdated or state_of(error) == OUTDATED
             raise self.translation(error) from error
 
     def translation(self, error: Exception) -> OriginError:
         """An error while a statement ran."""
         if self.outdated:
             return LostError(f"{self.name}: the columns of a table changed; ask again")
-        if getattr(error, "sqlstate", None) is None and isinstance(error, psycopg.OperationalError):
+        if not state_of(error) and isinstance(error, psycopg.OperationalError):
             if self.closed:
                 return LostError(f"{self.name}: {first_line(error)}")
             return OriginUnavailableError(f"{self.name} did not answer within {self.seconds:g} seconds")
@@ -250,24 +239,3 @@ def connecting(name: str) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise OriginUnavailableError(f"{name} cannot be reached: {first_line(error)}") from error
-
-
-def translation(name: str, error: Exception) -> OriginError:
-    """What an answer of the server, or a refusal of the driver, means."""
-    state = getattr(error, "sqlstate", None) or ""
-    said = first_line(error)
-    if state.startswith("23"):
-        return ConstraintError(f"{name}: {said}; nothing was changed")
-    if state.startswith(CONFLICTS):
-        return WriteConflictError(f"{name}: {said}; run the transaction again")
-    if state.startswith(LACKING):
-        return TableError(f"{name}: {said}; the schema is not what it was, or a name is wrong")
-    if state.startswith(FAILING):
-        return OriginUnavailableError(f"{name}: {said}")
-    return StatementError(f"{name}: {said}")
-
-
-def first_line(error: Exception) -> str:
-    """What went wrong, without the values of the row that follow."""
-    diagnosis = getattr(error, "diag", None)
-    return (diagnosis and diagnosis.message_primary) or (str(error).splitlines() or [type(error).__name__])[0]

@@ -11,7 +11,7 @@ from forecache.serve.origin import Key, Row, Table
 from forecache.serve.origins.plan import Answer, Plan, Statement
 from forecache.serve.origins.rows import asked_keys, check_columns, columns_of, row_maker, rows_by_key, values_of
 
-__all__ = ["Details", "Found", "Schema", "Sql", "dependents_of"]
+__all__ = ["Details", "Found", "Schema", "Sql", "dependents_of", "has_zero", "key_in"]
 
 MOST_SCHEMA_CHANGES: Final = 3  # while one batch is read
 
@@ -197,26 +197,29 @@ class Sql:
             key = yield from self.change(table, table.key_of(values), rest)
             if key is not None:
                 return key
-        return (yield from self.insert(table, values, self.overwriting(table, rest)))
+        return (yield from self.insert(table, values, tuple(rest)))
 
     def written(self, table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values of the columns that can be written, as the driver wants them."""
         generated = table.details.generated
         return {name: self.value(table, name, value) for name, value in values.items() if name not in generated}
 
-    def insert(self, table: Table, values: Mapping[str, Any], otherwise: str = "") -> Plan[Key]:
-        """A new row; None for a column of the key is not given, so that the database chooses."""
+    def insert(self, table: Table, values: Mapping[str, Any], rest: Sequence[str] | None = None) -> Plan[Key]:
+        """A new row; if its key is there, the columns `rest` of that row.
+
+        None for a column of the key is left out, so that the database chooses.
+        """
         given = {name: value for name, value in values.items() if value is not None or name not in table.key}
         marks = ", ".join([self.mark] * len(given))
         row = f"({self.names(given)}) VALUES ({marks})" if given else "DEFAULT VALUES"
+        otherwise = "" if rest is None else self.overwriting(table, rest)
         sql = f"INSERT INTO {table.details.address} {row}{otherwise} RETURNING {self.names(table.key)}"
         answer = yield Statement(sql, tuple(given.values()))
         return key_in(answer.rows[0])
 
-    def overwriting(self, table: Table, rest: Iterable[str]) -> str:
+    def overwriting(self, table: Table, rest: Sequence[str]) -> str:
         """What to do if the key is there; an update that changes nothing lets RETURNING speak."""
-        columns = list(rest) or table.key
-        changes = ", ".join(f"{self.quote(column)} = excluded.{self.quote(column)}" for column in columns)
+        changes = ", ".join(f"{self.quote(column)} = excluded.{self.quote(column)}" for column in rest or table.key)
         return f" ON CONFLICT ({self.names(table.key)}) DO UPDATE SET {changes}"
 
     def update(self, table: Table, key: Key, values: Mapping[str, Any]) -> Plan[tuple[Key, ...]]:
@@ -250,6 +253,11 @@ class Sql:
 def key_in(parts: Sequence[Any]) -> Key:
     """The key of these values: the only one by itself."""
     return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def has_zero(part: Any) -> bool:
+    """Whether it is text with a zero byte, which not every database can hold."""
+    return isinstance(part, str) and "\0" in part
 
 
 def dependents_of(name: str, references: Iterable[tuple[str, str]]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from forecache.serve.origins.threads import ThreadedTransaction, Threads
 from forecache.serve.origins.transaction import ThreadTransaction
 from forecache.units import Duration, parse_duration
 
-__all__ = ["SqliteOrigin"]
+__all__ = ["REFERENCES", "SqliteOrigin", "translation"]
 
 OLDEST: Final = (3, 35)  # of SQLite: RETURNING
 CHUNK: Final = 1024  # keys in one statement
@@ -44,7 +44,12 @@ BROKEN: Final = {
     sqlite3.SQLITE_NOTADB,
 }
 LACKING: Final = ("no such table", "no such column", "has no column named")
-CASCADES: Final = "('CASCADE', 'SET NULL', 'SET DEFAULT')"
+REFERENCES: Final = """
+SELECT m.name, f."table" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f
+WHERE m.type = 'table' AND (
+    f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR f.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+)
+"""
 
 
 class Sqlite(Sql):
@@ -66,10 +71,7 @@ class Sqlite(Sql):
             raise TableError(f"there is no table {name!r}; check its name, and which file this is")
         true_name = found.rows[0][0]
         columns = yield Statement("SELECT name, pk, hidden FROM pragma_table_xinfo(?) WHERE hidden <> 1", (true_name,))
-        references = yield Statement(
-            'SELECT m.name, f."table" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f '  # noqa: S608 - a constant
-            f"WHERE m.type = 'table' AND (f.on_delete IN {CASCADES} OR f.on_update IN {CASCADES})"
-        )
+        references = yield Statement(REFERENCES)
         key = tuple(name for name, place, _ in sorted(columns.rows, key=lambda column: column[1]) if place)
         details = Details(
             address=self.quote(true_name),
@@ -256,7 +258,7 @@ def translated(name: str) -> Iterator[None]:
         raise translation(name, error) from error
 
 
-def translation(name: str, error: Exception) -> OriginError:
+def translation(name: str, error: BaseException) -> OriginError:
     """What an error of the driver means."""
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, sqlite3.IntegrityError):

@@ -10,6 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
+from forecache.errors import ConfigurationError
 from forecache.forks import renew_after_fork
 from forecache.serve.origin import Change, Key, Row, Table
 from forecache.serve.origins.transaction import ThreadTransaction
@@ -54,7 +55,7 @@ class ThreadedTransaction:
     def __init__(self, transaction: ThreadTransaction) -> None:
         """Runs its steps in a thread."""
         self._inner = transaction
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="forecache-transaction")
+        self._thread: ThreadPoolExecutor | None = None  # while it is open
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -92,24 +93,32 @@ class ThreadedTransaction:
 
     async def __aenter__(self) -> Self:
         """Begins; if the task is cancelled meanwhile, what has begun is rolled back."""
-        entering = self._thread.submit(self._inner.__enter__)
+        self._inner.check_new()
+        thread = ThreadPoolExecutor(1, thread_name_prefix="forecache-transaction")
+        entering = thread.submit(self._inner.__enter__)
         try:
             await asyncio.wrap_future(entering)
         except BaseException as error:
-            self._thread.submit(self._leave, entering, error)
-            self._thread.shutdown(wait=False)
+            thread.submit(self._leave, entering, error)
+            thread.shutdown(wait=False)
             raise
+        self._thread = thread
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Commits or rolls back, and waits for it even if the task is cancelled: then `changes` is final."""
-        leaving = self._thread.submit(self._inner.__exit__, kind, error, trace)
-        self._thread.shutdown(wait=False)
+        thread, self._thread = self._thread, None
+        if thread is None:
+            raise ConfigurationError("a transaction is left once, by the block that entered it")
+        leaving = thread.submit(self._inner.__exit__, kind, error, trace)
+        thread.shutdown(wait=False)
         await finished(asyncio.wrap_future(leaving))
 
     async def _step(self, function: Callable[P, T], *arguments: P.args, **settings: P.kwargs) -> T:
+        if self._thread is None:
+            return function(*arguments, **settings)  # says that it is not open
         return await asyncio.wrap_future(self._thread.submit(function, *arguments, **settings))
 
     def _leave(self, entering: Future[Any], error: BaseException) -> None:

@@ -135,9 +135,16 @@ class Work:
         for name in table.details.dependents:
             self._changes[Change(name, EVERY)] = None
 
-    def _begin(self) -> Plan[None]:
+    def check_new(self) -> None:
+        """Whether it was not entered yet.
+
+        Raises:
+            ConfigurationError: it was.
+        """
         if self._state != "new":
             raise ConfigurationError("a transaction is entered once; make a new one for each 'with' block")
+
+    def _begin(self) -> Plan[None]:
         yield self._words.begin
         self._state = "open"
 
@@ -213,6 +220,7 @@ class ThreadTransaction(Work):
 
     def __enter__(self) -> Self:
         """Begins, on another connection if the first one was lost while nobody used it."""
+        self.check_new()
         try:
             self._open()
         except LostError:
@@ -249,6 +257,7 @@ class TaskTransaction(Work):
 
     async def __aenter__(self) -> Self:
         """Begins, on another connection if the first one was lost while nobody used it."""
+        self.check_new()
         try:
             await self._open()
         except LostError:

@@ -1,0 +1,234 @@
+"""Any database that SQLAlchemy knows, through an engine that the application already has."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, TypeVar
+
+from forecache.errors import (
+    ConfigurationError,
+    ConstraintError,
+    OriginError,
+    OriginUnavailableError,
+    StatementError,
+)
+from forecache.extras import extra
+from forecache.forks import renew_after_fork
+from forecache.serve.origin import AsyncTransaction, Batch, Key, Table
+from forecache.serve.origins import sqlite, sqlstate
+from forecache.serve.origins.core import CHUNK, Core
+from forecache.serve.origins.plan import Answer, Plan, Statement, run
+from forecache.serve.origins.pool import LostError
+from forecache.serve.origins.sql import Found
+from forecache.serve.origins.threads import ThreadedTransaction, Threads
+from forecache.serve.origins.transaction import TaskTransaction, ThreadTransaction
+
+with extra("sqlalchemy"):
+    from sqlalchemy import URL, Connection, Engine, exc
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+__all__ = ["AlchemyOrigin"]
+
+T = TypeVar("T")
+
+THREADS: Final = 8  # for tasks, where the engine is one of threads
+
+
+class Session:
+    """A connection in use."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        """That of an engine."""
+        self._connection = connection
+        self._name = name
+
+    def ask(self, statement: Statement) -> Answer:
+        """Asks; a step that is no statement returns one value."""
+        with translated(self._name):
+            if callable(statement.sql):
+                return Answer([(statement.sql(self._connection),)])
+            if isinstance(statement.sql, str):
+                result = driven(self._connection, statement.sql, statement.parameters)
+            else:
+                result = self._connection.execute(statement.sql)
+            return Answer(result.fetchall() if result.returns_rows else ())
+
+    def is_open(self) -> bool:
+        """Nobody knows, after an error of a commit."""
+        return False
+
+
+class TaskSession:
+    """The same for a task: the driver waits, and others run."""
+
+    def __init__(self, connection: AsyncConnection, name: str) -> None:
+        """That of an engine."""
+        self._connection = connection
+        self._name = name
+
+    async def ask(self, statement: Statement) -> Answer:
+        """Asks."""
+        with translated(self._name):
+            return await self._connection.run_sync(lambda connection: Session(connection, self._name).ask(statement))
+
+    def is_open(self) -> bool:
+        """Nobody knows, after an error of a commit."""
+        return False
+
+
+class AlchemyOrigin:
+    """A database behind an engine of SQLAlchemy, whose pool, timeouts and events are used as they are.
+
+    Args:
+        engine: an `Engine`, for threads, and for tasks by means of threads; or an `AsyncEngine`, for tasks.
+
+    Raises:
+        ConfigurationError: it is no engine.
+        MissingExtraError: SQLAlchemy is not installed.
+
+    Rows have the columns that the table had when its schema was read: one that is added later is seen when it is read
+    again. Up to 10,000 values of keys are read by one statement; more of them in a transaction that sees one snapshot.
+    """
+
+    def __init__(self, engine: Engine | AsyncEngine) -> None:
+        """Connects to nothing yet."""
+        if not isinstance(engine, (Engine, AsyncEngine)):
+            raise ConfigurationError(
+                f"engine is {type(engine).__name__}; expected an Engine or AsyncEngine of SQLAlchemy"
+            )
+        self._engine = engine
+        self.name = name_of(engine.url)
+        self._core = Core(engine.dialect)
+        self._threads = Threads(THREADS)
+        renew_after_fork(self)
+
+    def __repr__(self) -> str:
+        """The database, without its password."""
+        return f"AlchemyOrigin({self.name!r})"
+
+    def table(self, name: str, row: type = dict) -> Table:
+        """Reads the schema of a table."""
+        with self._borrow() as session:
+            return run(self._core.table(name, row), session.ask)
+
+    async def atable(self, name: str, row: type = dict) -> Table:
+        """The same in a task."""
+        if isinstance(self._engine, Engine):
+            return await self._threads.run(self.table, name, row)
+        return await self._in_task(self._core.table(name, row))
+
+    def read(self, table: Table, keys: Iterable[Key]) -> Batch:
+        """Rows by their keys, out of one snapshot."""
+        keys = list(keys)
+        read_at = time.monotonic()
+        with self._borrow() as session:
+            found = run(self._reading(table, keys), session.ask)
+        return Batch(*found, read_at)
+
+    async def aread(self, table: Table, keys: Iterable[Key]) -> Batch:
+        """The same in a task."""
+        keys = list(keys)
+        if isinstance(self._engine, Engine):
+            return await self._threads.run(self.read, table, keys)
+        read_at = time.monotonic()
+        found = await self._in_task(self._reading(table, keys))
+        return Batch(*found, read_at)
+
+    def transaction(self) -> ThreadTransaction:
+        """A transaction, not begun."""
+        return ThreadTransaction(self._core, self._borrow)
+
+    def atransaction(self) -> AsyncTransaction:
+        """The same for a task."""
+        if isinstance(self._engine, Engine):
+            return ThreadedTransaction(self.transaction())
+        return TaskTransaction(self._core, self._aborrow)
+
+    def close(self) -> None:
+        """Leaves the engine to whoever made it."""
+        self._threads.close()
+
+    async def aclose(self) -> None:
+        """Leaves the engine to whoever made it."""
+        self.close()
+
+    def after_fork(self) -> None:
+        """Leaves the parent's connections alone."""
+        engine = self._engine if isinstance(self._engine, Engine) else self._engine.sync_engine
+        engine.dispose(close=False)
+
+    def _reading(self, table: Table, keys: list[Key]) -> Plan[Found]:
+        if len(keys) * len(table.key) > CHUNK:
+            yield Statement(see_one_snapshot)
+        return (yield from self._core.read(table, keys))
+
+    async def _in_task(self, plan: Plan[T]) -> T:
+        async with self._aborrow() as session:
+            connection = session._connection
+            return await connection.run_sync(lambda inner: run(plan, Session(inner, self.name).ask))
+
+    @contextmanager
+    def _borrow(self) -> Iterator[Session]:
+        if not isinstance(self._engine, Engine):
+            raise ConfigurationError("an AsyncEngine serves tasks only; await the methods that begin with 'a'")
+        with translated(self.name), self._engine.connect() as connection:
+            yield Session(connection, self.name)
+
+    @asynccontextmanager
+    async def _aborrow(self) -> AsyncIterator[TaskSession]:
+        if isinstance(self._engine, Engine):
+            raise ConfigurationError("expected an AsyncEngine")
+        with translated(self.name):
+            async with self._engine.connect() as connection:
+                yield TaskSession(connection, self.name)
+
+
+def name_of(url: URL) -> str:
+    """Where the database is; without user, password and options."""
+    return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
+
+
+def see_one_snapshot(connection: Connection) -> None:
+    """Begins a transaction in which all statements see the same."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN")
+    else:
+        levels = connection.dialect.get_isolation_level_values(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+        repeatable = "REPEATABLE READ"
+        connection.execution_options(isolation_level=repeatable if repeatable in levels else "SERIALIZABLE")
+
+
+def driven(connection: Connection, sql: str, parameters: Any) -> Any:
+    """What a statement in the words of the driver returns; a list would be several sets of parameters."""
+    if not parameters:
+        return connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+    return connection.exec_driver_sql(sql, tuple(parameters) if isinstance(parameters, list) else parameters)
+
+
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Errors of SQLAlchemy and of the driver, as those of our tree."""
+    try:
+        yield
+    except exc.SQLAlchemyError as error:
+        raise translation(name, error) from error
+
+
+def translation(name: str, error: exc.SQLAlchemyError) -> OriginError:
+    """What an error means, as exactly as the driver says."""
+    cause: BaseException | None = getattr(error, "orig", None)
+    if getattr(error, "connection_invalidated", False):
+        return LostError(f"{name}: {sqlstate.first_line(cause or error)}")
+    if cause is not None and sqlstate.state_of(cause):
+        return sqlstate.translation(name, cause)
+    if isinstance(cause, sqlite3.Error):
+        return sqlite.translation(name, cause)
+    said = sqlstate.first_line(cause or error)
+    if isinstance(error, exc.IntegrityError):
+        return ConstraintError(f"{name}: {said}; nothing was changed")
+    if isinstance(error, (exc.TimeoutError, exc.OperationalError, exc.InterfaceError)):
+        return OriginUnavailableError(f"{name}: {said}")
+    return StatementError(f"{name}: {said}")

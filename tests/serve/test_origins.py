@@ -1,0 +1,76 @@
+"""Laws of opening an origin: its kind follows from the URL or the object, and no message repeats a password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from forecache.errors import ConfigurationError, OriginUnavailableError
+from forecache.serve.origins import open_origin
+
+PASSWORD = "hunter2"  # noqa: S105 - of nobody
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("sqlite:///shop.db", "sqlite:///shop.db"),
+        ("sqlite:////var/shop.db", "sqlite:////var/shop.db"),
+        (f"postgresql://ada:{PASSWORD}@db:5433/shop?sslmode=verify-full", "postgresql://db:5433/shop"),
+        (f"postgres://ada:{PASSWORD}@db/shop", "postgresql://db/shop"),
+        (f"postgresql://db/shop?user=ada&password={PASSWORD}", "postgresql://db/shop"),
+        (f"postgresql+psycopg://ada:{PASSWORD}@db/shop?password={PASSWORD}", "postgresql+psycopg://db/shop"),
+        (create_engine(f"postgresql+psycopg://ada:{PASSWORD}@db/shop"), "postgresql+psycopg://db/shop"),
+        (create_async_engine(f"postgresql+psycopg://ada:{PASSWORD}@db/shop"), "postgresql+psycopg://db/shop"),
+        (len, "len"),
+    ],
+)
+def test_the_kind_follows_from_the_source_and_the_name_has_no_password(source: Any, name: str) -> None:
+    origin = open_origin(source)
+    assert origin.name == name
+    assert PASSWORD not in repr(origin)
+    assert open_origin(origin) is origin
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"nosuch://ada:{PASSWORD}@db/shop",
+        f"nosuch+driver://ada:{PASSWORD}@db/shop",
+        f"postgresql://ada:{PASSWORD}%zz@db/shop",
+        f"postgresql://ada:{PASSWORD}@db/shop?nosuch={PASSWORD}",
+        f"ada:{PASSWORD}@db",
+        "sqlite:///:memory:",
+        "sqlite:///",
+        3,
+        None,
+    ],
+)
+def test_what_is_no_database_is_refused_without_repeating_it(source: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"expected|install") as caught:
+        open_origin(source)
+    assert PASSWORD not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_settings_of_a_ready_origin_come_too_late() -> None:
+    with pytest.raises(ConfigurationError, match="connections"):
+        open_origin(open_origin("sqlite:///shop.db"), connections=3)
+
+
+def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    with pytest.raises(OriginUnavailableError, match=r"shop\.db"):
+        open_origin(f"sqlite:///{path}").table("product")
+    assert not path.exists()
+
+
+def test_a_server_that_is_not_there_is_an_error_that_names_it() -> None:
+    with pytest.raises(OriginUnavailableError, match="127.0.0.1:9.*refused") as caught:
+        open_origin(f"postgresql://ada:{PASSWORD}@127.0.0.1:9/shop").table("product")
+    assert PASSWORD not in str(caught.value)
