@@ -28,6 +28,8 @@ USER_DOCS = "\n".join(
         "prediction",
         "training",
         "sizing",
+        "theory",
+        "shared-tier",
         "README",
     )
 )

@@ -25,7 +25,7 @@ VERSION: Final = 1
 PLAIN, ZSTD = 0, 1  # how a body is packed
 HEADER: Final = struct.Struct(">BB8sI")  # version, packing, shape, checksum of the rest
 SIZE: Final = struct.Struct(">I")  # bytes of a compressed body once it is unpacked
-COMPRESS_FROM: Final = 512  # bytes; below it zstd saves less than a fifth, see docs/decisions/0041
+COMPRESS_FROM: Final = 512  # bytes; below it zstd saves less than a third, see docs/decisions/0041
 LEVEL: Final = 1  # of zstd; 3 takes longer and is no smaller on rows
 LARGEST: Final = 16 * 1024 * 1024  # bytes of a body: more is a slip, or made to exhaust memory
 

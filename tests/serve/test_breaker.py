@@ -76,6 +76,15 @@ class Breaking(RuleBasedStateMachine):
             self.pause, self.outages = FIRST, self.outages + 1
             self.change(State.OPEN)
 
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def leave(self, data: Any) -> None:
+        ticket = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
+        self.breaker.leave(ticket)
+        if ticket == self.term and self.state is State.HALF_OPEN:
+            self.change(State.OPEN)
+            self.changed_at = float("-inf")  # no pause
+
     @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 4.0, 8.0]))
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)

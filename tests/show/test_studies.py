@@ -12,6 +12,7 @@ import pytest
 
 from forecache.record.trace import Trace
 from forecache.study.curves import miss_ratio_curve
+from forecache.study.sizing import optimal_size
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -66,3 +67,41 @@ def test_what_cannot_be_done_is_one_line(file: Path, options: list[str], message
     assert ended.returncode == 2
     assert message in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def sized(file: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    prices = ("--cost-per-miss", "2ms", "--price", "3.5/GiB-month")
+    return run("size", file, *prices, "--policies", "lru,min", *options)
+
+
+def test_size_ends_with_one_recommendation_and_shows_why(file: Path, tmp_path: Path) -> None:
+    png, html = tmp_path / "size.png", tmp_path / "size.html"
+    ended = sized(
+        file, "--today", "1KiB", "--target-hit-ratio", 0.5, "--most-misses", 40, "--plot", png, "--html", html
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    last = ended.stdout.rstrip().splitlines()[-1]
+    assert last.startswith("Give the cache ")
+    assert "today's 1KiB" in last
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert "Give the cache" in html.read_text()
+
+
+def test_size_as_json_is_what_optimal_size_says(file: Path) -> None:
+    ended = sized(file, "--policy", "fifo", "--entry-size", "1KiB", "--requests-per-second", 50, "--json")
+    found = json.loads(ended.stdout)
+    curve = miss_ratio_curve(Trace.read(file), policy="fifo")
+    expected = optimal_size(
+        curve, cost_per_miss="2ms", price_per_gib_month=3.5, entry_bytes="1KiB", requests_per_second=50
+    )
+    assert found["advice"] == str(expected)
+    assert [row["policy"] for row in found["policies"]] == ["fifo", "lru", "min"]
+    assert {row["policy"] for row in found["curve"]} == {"fifo", "lru", "min"}
+
+
+def test_size_needs_to_know_how_much_traffic_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "plain.csv"
+    Trace.from_columns([1, 2, 1, 3]).write(path)
+    ended = sized(path, "--entry-size", "1KiB")
+    assert ended.returncode == 2
+    assert "give requests_per_second" in ended.stderr

@@ -92,7 +92,7 @@ class Breaker:
         renew_after_fork(self)
 
     def enter(self) -> int | None:
-        """A ticket to hand back with `succeed` or `fail`; None: do not ask."""
+        """A ticket to hand back with `succeed`, `fail` or `leave`; None: do not ask."""
         term = self._term
         if self._state is State.CLOSED and term == self._term:
             return term
@@ -120,6 +120,13 @@ class Breaker:
                 self._open(min(2 * self._pause, self._longest_pause))
             elif self._in_a_row >= self._failures:
                 self._give_up(reason)
+
+    def leave(self, ticket: int) -> None:
+        """The dependency was not asked after all: if this was the probe, the next one who enters is."""
+        with self._lock:
+            if ticket == self._term and self._state is State.HALF_OPEN:
+                self._until = self._clock()
+                self._enter_state(State.OPEN)
 
     def stats(self) -> BreakerStats:
         """What it saw so far."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 with extra("cli"):
     from rich.table import Table
 
-__all__ = ["capacity_text", "curve_panel", "curves_table", "draw_curve"]
+__all__ = ["band", "byte_ticks", "capacity_text", "curve_panel", "curves_table", "draw_curve"]
 
 TWO_SIGMA: Final = 2  # standard errors to each side of a band: 95 % of the samples
 BAND_OPACITY: Final = 0.16
+MOST_TICKS: Final = 9
 POINTS: Final = 100  # percentage points in 1
 ERRORS: Final = "±: two standard errors, in points, from sampling; none where all keys were looked at."
 
@@ -73,9 +75,21 @@ def curve_panel(axes: Axes, curves: Sequence[MissRatioCurve], title: str) -> Non
     axes.minorticks_off()
     axes.set_xlim(curves[0].capacities[0], curves[0].capacities[-1])
     weights = curves[0].weights
+    if weights == "size":
+        axes.set_xticks(byte_ticks(curves[0].capacities[0], curves[0].capacities[-1]))
     axes.xaxis.set_major_formatter(lambda value, _: capacity_text(value, weights))
     axes.set_xlabel("capacity in bytes" if weights == "size" else "capacity in entries")
-    axes.legend(loc="lower right", frameon=False, reverse=True)
+    axes.legend(loc="upper left", frameon=False, reverse=True)
+
+
+def byte_ticks(low: float, high: float) -> list[float]:
+    """Powers of two within a range, at most nine, evenly spaced.
+
+    >>> byte_ticks(1000, 5000)
+    [1024, 2048, 4096]
+    """
+    powers = range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)
+    return [2**power for power in powers[:: 1 + len(powers) // MOST_TICKS]]
 
 
 def band(curve: MissRatioCurve) -> tuple[list[float], list[float]]:

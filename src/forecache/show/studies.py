@@ -1,4 +1,4 @@
-"""The commands that study: curves of policies over sizes; `attach` adds them to the others."""
+"""The commands that study: curves of policies over sizes, and the best size; `attach` adds them to the others."""
 
 from __future__ import annotations
 

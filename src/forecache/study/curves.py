@@ -24,13 +24,22 @@ with extra(TRACES):
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["CURVE_POLICIES", "default_capacities", "default_sample", "miss_ratio_curve", "miss_ratio_curves"]
+__all__ = [
+    "CURVE_POLICIES",
+    "best_classical",
+    "default_capacities",
+    "default_sample",
+    "miss_ratio_curve",
+    "miss_ratio_curves",
+]
 
 Floats = npt.NDArray[np.float64]
 
-CURVE_POLICIES: Final = (BASELINE, "tinylfu", "learned", BOUND)
+LEARNS: Final = "learned"
+CURVE_POLICIES: Final = (BASELINE, "tinylfu", LEARNS, BOUND)
 ENOUGH_KEYS: Final = 8_192  # in a sample by default; SHARDS has a mean error of some half a point with them
 LEAST_ENTRIES: Final = 64  # of a miniature cache: with fewer, policies with several queues are other policies
+LARGE: Final = 1 / 3  # share of the keys beyond which two samples are enough
 SEEDS: Final = 3  # samples of a miniature simulation, which tell its error
 STEPS: Final = 13  # capacities by default, four to each factor of ten
 SMALLEST_SHARE: Final = 0.001  # of the keys, the smallest capacity by default
@@ -139,6 +148,20 @@ def miss_ratio_curves(
     return [miss_ratio_curve(trace, wanted, policy=name, **settings) for name in check_policies(policies)]  # type: ignore[arg-type]
 
 
+def best_classical(trace: Trace, *, weights: Weights = "unit", sample: float = 1.0, seed: int = 0) -> str:
+    """The policy that neither learns nor is LRU and hits most on a sample, with room for a hundredth of the keys.
+
+    Raises:
+        EmptyTraceError: the trace has no access.
+    """
+    names = [name for name in _core.POLICIES if name not in {BASELINE, LEARNS}]
+    curves = [
+        miss_ratio_curve(trace, ["1%"], policy=name, sample=sample, weights=weights, seeds=1, seed=seed)
+        for name in names
+    ]
+    return max(curves, key=lambda curve: curve.hit_ratios[0]).policy
+
+
 def check_sample(sample: float, most_keys: int | None, seeds: int) -> None:
     """Whether a sample can be drawn.
 
@@ -217,6 +240,10 @@ class Miniature(NamedTuple):
     capacity: int
     share: float  # of the keys of the trace
 
+    def repeats(self, seeds: int) -> int:
+        """Samples to take: large ones hardly differ, and one of all keys does not."""
+        return 1 if self.share >= 1 else min(seeds, 2) if self.share > LARGE else seeds
+
     @classmethod
     def of(cls, capacity: int, sample: float, share: float, entries: float) -> Miniature:
         """For a whole cache that holds about so many entries: the share of keys is exactly that of the capacity."""
@@ -231,7 +258,7 @@ def in_miniature(asked: Asked, policy: str, seeds: int, jobs: int | None, on_pro
     trace, share = asked.trace, asked.share
     mean_weight = trace.unique_bytes / trace.unique if asked.weights == "size" else 1
     small = [Miniature.of(size, asked.sample, share, size * share / mean_weight) for size in asked.capacities]
-    cells = [(one, asked.seed + number) for one in small for number in range(seeds if one.share < 1 else 1)]
+    cells = [(one, asked.seed + number) for one in small for number in range(one.repeats(seeds))]
     with ThreadPoolExecutor(jobs or available_cores(), thread_name_prefix="forecache-curve") as pool:
         futures = [pool.submit(simulated, trace, policy, asked.weights, one, number) for one, number in cells]
         ratios = []

@@ -15,7 +15,7 @@ from forecache.serve.breaker import Breaker
 from forecache.serve.budget import Budget
 from forecache.serve.tier import Unavailable
 from forecache.serve.tiers.layout import SCRIPTS
-from forecache.serve.tiers.link import Answer, Command, Link
+from forecache.serve.tiers.link import TOO_LATE, Answer, Command, Link
 from forecache.serve.tiers.postponed import Postponed, Taken, deletions
 
 __all__ = ["Call", "Replies", "Sending", "Server", "Steps", "arun", "exchange", "new_server", "run"]
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 Replies = list[Any] | Unavailable
 
 LEFT_ALONE: Final = Unavailable("it failed before, and is left alone for a while")
-NO_TIME: Final = Unavailable("no time is left")
+NO_TIME: Final = Unavailable(TOO_LATE.reason)
 FORGOTTEN: Final = "NoScriptError"
 
 
@@ -50,7 +50,12 @@ class Sending(NamedTuple):
 
     link: Link
     commands: Sequence[Command]
-    seconds: float
+    budget: Budget
+    timeout: float
+
+    def seconds(self) -> float:
+        """That may be waited from now on; 0 if others took what there was."""
+        return self.budget.within(self.timeout)
 
 
 Steps = Generator[list[Sending], list[Answer], Result]
@@ -73,8 +78,8 @@ class Turn:
             self.replies = [] if self.ticket is not None else LEFT_ALONE
 
     def sending(self, commands: Sequence[Command]) -> Sending:
-        """These commands, as long as time is left."""
-        return Sending(self.server.link, commands, self.budget.within(self.server.timeout))
+        """These commands, for as long as time is left."""
+        return Sending(self.server.link, commands, self.budget, self.server.timeout)
 
     def receive(self, answer: Answer) -> None:
         """Keeps replies, or the reason why there are none."""
@@ -110,7 +115,9 @@ class Turn:
             return
         if answer.is_failure:
             self.server.breaker.fail(self.ticket, answer.reason)
-        elif answer.replies is not None:
+        elif answer.replies is None:
+            self.server.breaker.leave(self.ticket)
+        else:
             self.server.breaker.succeed(self.ticket)
 
 
@@ -145,7 +152,7 @@ def run(steps: Steps[Result]) -> Result:
     try:
         sendings = next(steps)
         while True:
-            sendings = steps.send([sending.link.send(sending.commands, sending.seconds) for sending in sendings])
+            sendings = steps.send([sending.link.send(sending.commands, sending.seconds()) for sending in sendings])
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 
@@ -156,7 +163,7 @@ async def arun(steps: Steps[Result]) -> Result:
         sendings = next(steps)
         while True:
             sendings = steps.send(
-                await asyncio.gather(*(sending.link.asend(sending.commands, sending.seconds) for sending in sendings))
+                await asyncio.gather(*(sending.link.asend(sending.commands, sending.seconds()) for sending in sendings))
             )
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]

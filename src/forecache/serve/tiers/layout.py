@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -142,6 +143,7 @@ class Layout(NamedTuple):
         return f"{{{written(self.namespace)}:s{self.shard:02d}}}"
 
 
+@lru_cache(maxsize=1024)
 def written(name: str) -> str:
     """A name without the characters that have a meaning here."""
     return quote(name, safe="", errors="surrogatepass")

@@ -27,6 +27,7 @@ class Answer(NamedTuple):
     is_failure: bool = False  # whether this speaks against the server
 
 
+TOO_LATE: Final = Answer(None, "no time is left")
 CROWDED: Final = Answer(None, "all connections are in use")
 
 
@@ -65,6 +66,8 @@ class Link:
 
     def send(self, commands: Sequence[Command], seconds: float) -> Answer:
         """Sends all at once, and waits for replies as long as the client does; for a free connection, `seconds`."""
+        if seconds <= 0:
+            return TOO_LATE
         if not self._seats.acquire(timeout=seconds):
             return CROWDED
         try:
@@ -80,6 +83,8 @@ class Link:
 
     async def asend(self, commands: Sequence[Command], seconds: float) -> Answer:
         """The same in a task; it ends after `seconds`."""
+        if seconds <= 0:
+            return TOO_LATE
         try:
             loop = self._of_tasks()
             async with asyncio.timeout(seconds), loop.seats:

@@ -22,6 +22,9 @@ class Home(NamedTuple):
     shard: int
 
 
+ONLY: Final = Home(0, 0)
+
+
 class Ring:
     """Consistent hashing over independent servers: adding or removing one of n moves about 1/n of the places.
 
@@ -39,9 +42,11 @@ class Ring:
 
     def home(self, place: Place) -> Home:
         """Where a place is: the same in every process that knows the same servers."""
+        if self._server_of is None and self.shards == 1:
+            return ONLY
         name = place.table.encode("utf-8", "surrogatepass") + b":" + place.key
         server = self._server_of(name) if self._server_of else 0
-        return Home(server, zlib.crc32(name) % self.shards if self.shards > 1 else 0)
+        return Home(server, zlib.crc32(name) % self.shards)
 
 
 def ring_over(servers: Sequence[str]) -> Callable[[bytes], int]:

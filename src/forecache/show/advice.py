@@ -1,0 +1,147 @@
+"""The command that recommends a size; `attach` adds it to the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from forecache.show.options import Format, Json, Seed, listed
+from forecache.show.output import print_json, print_tables
+from forecache.show.studies import Sample, WeightsOption, curves_of, prepare_pictures
+
+if TYPE_CHECKING:
+    from forecache.record.trace import Trace
+    from forecache.show.progress import Silence
+    from forecache.show.sizing import Answer
+    from forecache.units import Weights
+
+__all__ = ["attach"]
+
+
+def attach(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(size)
+
+
+def size(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A trace, or the directory of an access log.")],
+    *,
+    cost_per_miss: Annotated[
+        str, typer.Option(metavar="COST", help="Money, or how long a core of the database is busy, as in '2ms'.")
+    ],
+    price: Annotated[str, typer.Option(metavar="PRICE", help="Of memory: '3.5/GiB-month' or '0.01/GiB-hour'.")],
+    cost_per_hit: Annotated[str, typer.Option(metavar="COST", help="As of a miss.")] = "0",
+    core_month: Annotated[float, typer.Option(help="Money that a core of the database costs a month.")] = 40.0,
+    entry_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory of an entry; by default the mean size in the trace.")
+    ] = None,
+    requests_per_second: Annotated[
+        float | None, typer.Option(help="Of the service; by default as the times of the trace say.")
+    ] = None,
+    target_hit_ratio: Annotated[float | None, typer.Option(help="For which the least size is wanted.")] = None,
+    most_misses: Annotated[float | None, typer.Option(help="A second, for which the least size is wanted.")] = None,
+    today: Annotated[str | None, typer.Option(metavar="SIZE", help="Size of the cache as it is, as '64MiB'.")] = None,
+    policy: Annotated[str, typer.Option(help="Policy that the recommendation is for.")] = "learned",
+    policies: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="To compare with; by default lru, the best classical one, min.")
+    ] = None,
+    sample: Sample = None,
+    weights: WeightsOption = "unit",
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw hit ratio and money as a PNG.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page for whoever decides.")] = None,
+    as_json: Json = False,
+    format: Format = None,
+    seed: Seed = 0,
+) -> None:
+    """The size that saves most after its memory is paid, and what speaks for it.
+
+    Money may be of any currency. A cost that is a duration is time of a core of the database, at --core-month.
+    """
+    from forecache.record.trace import Trace
+    from forecache.show.progress import teller
+
+    prepare_pictures(plot, html)
+    trace = Trace.read(file, format)
+    entry_bytes = None if weights == "size" else entry_size or mean_entry(trace)
+    asked = {
+        "cost_per_miss": cost_per_miss,
+        "cost_per_hit": cost_per_hit,
+        "price_per_gib_month": price,
+        "core_month": core_month,
+        "entry_bytes": entry_bytes,
+        "requests_per_second": requests_per_second,
+        "target_hit_ratio": target_hit_ratio,
+        "most_misses_per_second": most_misses,
+        "today": today,
+    }
+    with teller(lines=False) as told:
+        found = answer(trace, policy, policies, asked, told, sample=sample, weights=weights, seed=seed)
+    if plot is not None:
+        from forecache.show.sizing import draw_sizing
+
+        draw_sizing(found, plot)
+    if html is not None:
+        from forecache.show.report import write_report
+
+        write_report(found, html)
+    if as_json:
+        rows = [row for one in found.curves for row in one.rows()]
+        others = [one.to_dict() for one in found.sizings]
+        print_json({"trace": trace.name, **found.chosen.to_dict(), "policies": others, "curve": rows})
+        return
+    from forecache.show.sizing import policies_table
+
+    print_tables(policies_table(found))
+    typer.echo("\n" + "\n".join([*found.notes, "", str(found.chosen)]))
+
+
+def mean_entry(trace: Trace) -> str | None:
+    """Mean bytes of the keys of a trace, if it has sizes."""
+    return f"{round(trace.unique_bytes / trace.unique)}B" if trace.has_sizes else None
+
+
+def answer(
+    trace: Trace,
+    policy: str,
+    policies: str | None,
+    asked: dict[str, Any],
+    told: Silence,
+    *,
+    sample: float | None,
+    weights: Weights,
+    seed: int,
+) -> Answer:
+    """Curves of the policies, and the best size under each."""
+    from forecache.show.sizing import Answer
+    from forecache.study.curves import best_classical, default_sample
+    from forecache.study.simulate import BASELINE, BOUND, check_policies
+    from forecache.study.sizing import market_of, optimal_size
+
+    share = sample or default_sample(trace)
+    others = listed(policies) if policies is not None else [BASELINE, best_classical(trace, sample=share), BOUND]
+    names = check_policies([policy, *others])
+    market_of(curves_of(trace, BASELINE, 1.0, told, sizes=["1%"], weights=weights, seed=seed)[0], **prices(asked))
+    curves = curves_of(trace, ",".join(names), sample, told, sizes=None, weights=weights, seed=seed)
+    sizings = [optimal_size(curve, **asked) for curve in curves]
+    market = market_of(curves[0], **prices(asked))
+    return Answer(trace.name, sizings[0], sizings, curves, market, notes(trace, asked, market.requests_per_second))
+
+
+def prices(asked: dict[str, Any]) -> dict[str, Any]:
+    """Of what is asked, what makes the market."""
+    wanted = {"target_hit_ratio", "most_misses_per_second", "today"}
+    return {name: value for name, value in asked.items() if name not in wanted}
+
+
+def notes(trace: Trace, asked: dict[str, Any], rate: float) -> list[str]:
+    """What was assumed, in words."""
+    from forecache.study.models.popularity import independence
+
+    said = [f"Assumed: {rate:,.4g} requests a second, a miss costs {asked['cost_per_miss']}"]
+    if not str(asked["cost_per_miss"]).replace(".", "").isdigit():
+        said[0] += f" of a database core at {asked['core_month']:g} a month"
+    said[0] += f", memory {asked['price_per_gib_month']}"
+    said[0] += "." if asked["entry_bytes"] is None else f", an entry takes {asked['entry_bytes']} of it."
+    return [*said, f"{independence(trace)}"]

@@ -1,0 +1,86 @@
+"""Prices: what a miss, a hit and memory cost, as people write them and as sums need them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from forecache.errors import ConfigurationError
+from forecache.units import parse_duration, parse_size
+
+__all__ = ["CORE_MONTH", "MONTH", "Prices", "parse_cost", "parse_price"]
+
+MONTH: Final = 365.25 / 12 * 86_400  # seconds
+GIB: Final = 1024**3
+PERIODS: Final = {"second": 1.0, "hour": 3_600.0, "day": 86_400.0, "month": MONTH, "year": 12 * MONTH}
+PLAIN: Final = re.compile(r"[0-9]*\.?[0-9]+(?:e-?[0-9]+)?", re.IGNORECASE)
+PRICE: Final = re.compile(r"([0-9.e-]+)\s*/\s*([A-Za-z]+)-([a-z]+)", re.IGNORECASE)
+CURRENCY: Final = "$€£¥ "
+CORE_MONTH: Final = 40.0  # money; a core of a managed database costs some 30 to 60 US dollars a month in 2026
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What things cost, all in one unit of money, or of whatever else is to be saved."""
+
+    miss: float  # each
+    hit: float  # each
+    gib_month: float  # of memory
+
+    def __post_init__(self) -> None:
+        """Checks the prices.
+
+        Raises:
+            ConfigurationError: one is negative, or a hit costs as much as a miss.
+        """
+        if not (0 <= self.hit < self.miss and self.gib_month >= 0):
+            raise ConfigurationError(
+                f"a miss costs {self.miss:g}, a hit {self.hit:g}, a GiB-month {self.gib_month:g}; "
+                "expected none below 0, and that a miss costs more than a hit"
+            )
+
+    def saved(self, hits_per_second: float) -> float:
+        """Money a month that hits save."""
+        return hits_per_second * MONTH * (self.miss - self.hit)
+
+    def rent(self, size: float) -> float:
+        """Money a month for bytes of memory."""
+        return size / GIB * self.gib_month
+
+
+def parse_cost(cost: str | float, *, core_month: float = CORE_MONTH) -> float:
+    """Money that a miss or a hit costs: a number is money, a duration is time of a core of the database.
+
+    Args:
+        cost: such as 0.00001, '0.00001' or '2ms'.
+        core_month: money that a core costs a month.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    text = str(cost).strip().strip(CURRENCY)
+    if PLAIN.fullmatch(text):
+        return float(text)
+    return parse_duration(text) * core_month / MONTH
+
+
+def parse_price(price: str | float) -> float:
+    """Money for a GiB of memory a month.
+
+    Args:
+        price: a number, or text such as '3.5/GiB-month', '$0.005/GiB-hour' or '0.1/MiB-year'.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    text = str(price).strip().strip(CURRENCY)
+    if PLAIN.fullmatch(text):
+        return float(text)
+    parts = PRICE.fullmatch(text)
+    if parts is None or parts[3] not in PERIODS or not PLAIN.fullmatch(parts[1]):
+        raise ConfigurationError(
+            f"price {price!r} is not understood; write it like '3.5/GiB-month', "
+            f"with a size and one of {', '.join(PERIODS)}, or as a number for a GiB-month"
+        )
+    return float(parts[1]) * GIB / parse_size(f"1{parts[2]}") * MONTH / PERIODS[parts[3]]
