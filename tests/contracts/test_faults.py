@@ -12,7 +12,6 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import create_engine
-from tests.proxy import Proxy
 
 from forecache.errors import OriginUnavailableError, OutcomeUnknownError
 from forecache.serve.origin import Change
@@ -20,6 +19,7 @@ from forecache.serve.origins.alchemy import AlchemyOrigin
 from forecache.serve.origins.postgresql import PostgresqlOrigin
 from forecache.serve.origins.sqlite import SqliteOrigin
 from tests.contracts.subjects import Blocking
+from tests.proxy import Proxy
 from tests.servers import PostgreSQL
 
 Open = Callable[..., Any]
@@ -133,7 +133,7 @@ def test_a_transaction_whose_connection_is_lost_changes_nothing(opened: Open, ur
 def test_an_unknown_outcome_is_an_error_of_its_own_and_keeps_the_changes(
     opened: Open, url: str, proxy: Proxy, lost: str
 ) -> None:
-    """The commit did not arrive, or its answer did not: nobody here can tell, so what was written must be invalidated."""
+    """The commit did not arrive, or its answer did not: nobody can tell, so what was written must be invalidated."""
     origin = opened(behind(proxy, url), timeout=0.3)
     table = origin.table("t")
     transaction = origin.transaction()
@@ -170,7 +170,8 @@ def test_closed_origins_connect_anew(opened: Open, url: str) -> None:
     assert origin.read(table, [1]).rows[1]["n"] == 4
     origin.close()
     with psycopg.connect(url) as connection:
-        left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'forecache' AND datname = current_database()"
+        ours = "application_name = 'forecache' AND datname = current_database()"
+        left = f"SELECT count(*) FROM pg_stat_activity WHERE {ours}"
         for _ in range(100):  # a server process ends a moment after its connection
             if connection.execute(left).fetchone() == (0,):
                 break
