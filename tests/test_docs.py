@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from forecache import Cache, Stats, __all__, _core, errors
+import forecache
+from forecache import Cache, Database, Stats, __all__, _core, errors
+from forecache.serve.rows import Rows
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -23,6 +25,7 @@ USER_DOCS = "\n".join(
         "policies",
         "glossary",
         "coherence",
+        "serving",
         "commands",
         "history",
         "prediction",
@@ -76,6 +79,17 @@ def test_every_method_is_documented(name: str) -> None:
 def test_every_setting_is_documented(name: str) -> None:
     assert f"        {name}: " in (Cache.__doc__ or "")
     assert re.search(rf"\b{name}\b", USER_DOCS), f"{name} is in no page"
+
+
+@pytest.mark.parametrize("name", sorted({*public(Database), *public(Rows)} - {"after_fork", "hits", "name"}))
+def test_every_method_of_a_database_is_documented(name: str) -> None:
+    assert re.search(rf"\b{name}\b", DOCS["serving"]), f"{name} is not in serving.md"
+
+
+@pytest.mark.parametrize("name", list(inspect.signature(forecache.open).parameters))
+def test_every_setting_of_open_is_documented(name: str) -> None:
+    assert f"        {name}: " in (forecache.open.__doc__ or "")
+    assert re.search(rf"`{name}`", DOCS["serving"]), f"{name} is not in serving.md"
 
 
 @pytest.mark.parametrize("name", [*public(Stats)])

@@ -7,20 +7,18 @@ import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from forecache import _core
 from forecache.coherence.changelog import LOG, install, keys_of
 from forecache.coherence.level import Level
 from forecache.coherence.signal import Signal, VersionSignal
 from forecache.coherence.wal import FileId, file_id, is_restart, map_header, refuse_network_file
-from forecache.coherence.watch import Holder
+from forecache.coherence.watch import Holder, Unlogged
 from forecache.errors import ConfigurationError, OriginUnavailableError
 from forecache.forks import renew_after_fork, rest_at_fork
 
-__all__ = ["SqliteWatch", "Unlogged"]
-
-Unlogged = Literal["flush", "ignore"]
+__all__ = ["SqliteWatch"]
 
 PULSE_SECONDS: Final = 1.0  # until it is asked again whether the path still leads to the same file
 MOST_CHANGES: Final = 10_000  # read at once; beyond it everything is dropped

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from forecache import _core
 from forecache.coherence.level import Kind, Level
 from forecache.errors import LevelError
 
-__all__ = ["Ageing", "Holder", "Watch"]
+__all__ = ["Ageing", "Holder", "Unlogged", "Watch"]
+
+Unlogged = Literal["flush", "ignore"]  # what to do after a commit that noted nothing
 
 
 class Holder(Protocol):

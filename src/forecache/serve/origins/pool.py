@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -27,6 +28,7 @@ class Connection(Protocol):
 
 
 C = TypeVar("C", bound=Connection)
+REST_SECONDS: Final = 1.0  # waited for connections in use, at a fork
 inherited: Final[list[Any]] = []  # connections of a parent: to close them here would disturb it, and finalizers close
 
 
@@ -86,6 +88,7 @@ class Pool(Idle[C]):
         self._connect = connect
         self._close = close
         self._seats = threading.Semaphore(size)
+        self._resting = 0  # seats that are kept empty during a fork
         renew_after_fork(self)
 
     @contextmanager
@@ -113,10 +116,24 @@ class Pool(Idle[C]):
         for connection in self.clear():
             self._close(connection)
 
+    def rest(self) -> None:
+        """Closes all connections before a fork, once those in use are given back, or after a second."""
+        until = time.monotonic() + REST_SECONDS
+        while self._resting < self.size and self._seats.acquire(timeout=max(0.0, until - time.monotonic())):
+            self._resting += 1
+        self.close()
+
+    def resume(self) -> None:
+        """Lets others in again, after a fork."""
+        resting, self._resting = self._resting, 0
+        for _ in range(resting):
+            self._seats.release()
+
     def after_fork(self) -> None:
         """Everybody in the parent who sat here is not here."""
         super().after_fork()
         self._seats = threading.Semaphore(self.size)
+        self._resting = 0
 
 
 class TaskPool(Idle[C]):

@@ -19,6 +19,7 @@ from forecache.errors import (
     TableError,
     WriteConflictError,
 )
+from forecache.forks import rest_at_fork
 from forecache.serve.origin import Batch, Key, Table
 from forecache.serve.origins.plan import Answer, Plan, Statement, run
 from forecache.serve.origins.pool import Pool
@@ -176,18 +177,19 @@ class SqliteOrigin:
         """Opens nothing yet."""
         if sqlite3.sqlite_version_info < OLDEST:
             raise ConfigurationError(f"SQLite is {sqlite3.sqlite_version}; expected 3.35 or newer: update it")
-        self._path = file_of(path)
-        self.name = f"sqlite:///{self._path}"
+        self.path = file_of(path)
+        self.name = f"sqlite:///{self.path}"
         seconds = parse_duration(timeout)
         self._sql = Sqlite(stamp)
         self._pool = Pool(
-            self.name, connections, seconds, lambda: Connection(self._path, seconds, self.name), Connection.close
+            self.name, connections, seconds, lambda: Connection(self.path, seconds, self.name), Connection.close
         )
         self._threads = Threads(connections)
+        rest_at_fork(self._pool)  # a child that inherits a connection believes that it has locks, and can lose commits
 
     def __repr__(self) -> str:
         """The file."""
-        return f"SqliteOrigin({self._path!r})"
+        return f"SqliteOrigin({self.path!r})"
 
     def table(self, name: str, row: type = dict) -> Table:
         """Reads the schema of a table."""

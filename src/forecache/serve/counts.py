@@ -1,0 +1,56 @@
+"""What a database's cache did: counts."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, fields
+
+from forecache.forks import renew_after_fork
+
+__all__ = ["Counts", "DatabaseStats"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStats:
+    """What happened since a database was opened, or, as a difference of two, between two moments."""
+
+    hits: int = 0  # rows answered from copies of this process
+    shared: int = 0  # rows answered from the shared tier
+    rows: int = 0  # rows that the database had
+    queries: int = 0  # reads of the database
+    waits: int = 0  # rows that somebody else was loading already
+    stale: int = 0  # rows answered beyond their level while the database was unavailable
+    catch_ups: int = 0  # times that changes were asked for
+    commits: int = 0  # transactions committed through this object
+
+    def __sub__(self, earlier: DatabaseStats) -> DatabaseStats:
+        """What happened since `earlier`."""
+        return DatabaseStats(
+            **{field.name: getattr(self, field.name) - getattr(earlier, field.name) for field in fields(self)}
+        )
+
+
+class Counts:
+    """Counts that threads add to."""
+
+    def __init__(self) -> None:
+        """Nothing happened."""
+        self.after_fork()
+        renew_after_fork(self)
+
+    def add(self, **counts: int) -> None:
+        """Something happened."""
+        with self._lock:
+            self._counts.update(counts)
+
+    def stats(self, hits: int) -> DatabaseStats:
+        """What happened so far, with hits that were counted elsewhere."""
+        with self._lock:
+            counts = dict(self._counts)
+        return DatabaseStats(**counts | {"hits": counts.get("hits", 0) + hits})
+
+    def after_fork(self) -> None:
+        """A child counts from nothing."""
+        self._lock = threading.RLock()
+        self._counts: Counter[str] = Counter()

@@ -1,0 +1,68 @@
+"""What `open` is given, as what a database is made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from forecache.coherence.watch import Ageing, Holder, Unlogged, Watch
+from forecache.errors import ConfigurationError
+from forecache.serve.origin import Origin, Table
+from forecache.serve.origins import open_origin
+from forecache.serve.tier import Tier
+from forecache.units import Duration
+
+if TYPE_CHECKING:
+    from forecache.serve.counts import Counts
+    from forecache.serve.shared import Shared
+
+__all__ = ["origin_of", "shared_over", "tier_of", "watch_of"]
+
+
+def origin_of(source: str | os.PathLike[str] | Origin, timeout: Duration, connections: int | None) -> Origin:
+    """The database of record."""
+    settings: dict[str, Any] = {"timeout": timeout}
+    if connections is not None:
+        settings["connections"] = connections
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and "://" not in source):
+        source = f"sqlite:///{os.fspath(source)}"
+    if not isinstance(source, str):
+        return source
+    if source.startswith("sqlite:"):
+        from forecache.coherence.changelog import STAMP
+
+        settings["stamp"] = STAMP
+    return open_origin(source, **settings)
+
+
+def watch_of(origin: Origin, tables: Iterable[Table], holder: Holder, unlogged: Unlogged) -> Watch:
+    """How changes of a database are learned, if they can be.
+
+    Raises:
+        ConfigurationError: `unlogged` is none of its values.
+    """
+    if unlogged not in {"flush", "ignore"}:
+        raise ConfigurationError(f"unlogged is {unlogged!r}; expected 'flush' or 'ignore'")
+    path = getattr(origin, "path", None)
+    if path is not None:
+        from forecache.coherence.sqlite import SqliteWatch
+
+        return SqliteWatch(path, {table.name: table.key for table in tables}, holder, unlogged)
+    return Ageing(("eventual", "bounded", "session", "strong"), "")
+
+
+def tier_of(shared: str | Iterable[str] | Tier | None) -> Tier | None:
+    """The shared tier."""
+    if shared is None or hasattr(shared, "invalidate"):
+        return cast("Tier | None", shared)
+    from forecache.serve.tiers.valkey import ValkeyTier
+
+    return ValkeyTier.connect(shared)
+
+
+def shared_over(tier: Tier, ttl: float, counts: Counts) -> Shared:
+    """The shared tier as the read path uses it."""
+    from forecache.serve.shared import Shared
+
+    return Shared(tier, ttl, counts)

@@ -1,0 +1,226 @@
+"""The read path, as a plan: copies of this process, the shared tier, the database, and what is kept on the way back.
+
+It decides, and asks nobody by itself: a thread or a task carries it out (`shell.py`), so that both go the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from forecache._core import Copy, now
+from forecache.coherence.level import Level
+from forecache.coherence.watch import Watch
+from forecache.errors import LoadInterruptedError, OriginUnavailableError
+from forecache.serve.breaker import Breaker
+from forecache.serve.copies import Copies, Found
+from forecache.serve.counts import Counts
+from forecache.serve.flight import Flight, inside
+from forecache.serve.origin import Key, Origin, Table
+from forecache.serve.rounds import Rounds
+from forecache.serve.shell import Ask, Plan, shielded, wait_for
+
+if TYPE_CHECKING:
+    from forecache.serve.shared import Shared
+
+__all__ = ["ReadPath"]
+
+EVENTUALLY_SECONDS: Final = 1.0  # between two looks for changes, where an answer of any age will do
+
+
+class ReadPath:
+    """What reads of all tables share."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        watch: Watch,
+        copies: Copies,
+        *,
+        shared: Shared | None,
+        counts: Counts,
+        stale_seconds: float | None,
+    ) -> None:
+        """Composed of what a database has.
+
+        Args:
+            origin: the database.
+            watch: what is known of its present.
+            copies: of this process.
+            shared: the shared tier.
+            counts: of what happens here.
+            stale_seconds: largest age of what is served while the database is unavailable; None to raise.
+        """
+        self.watch = watch
+        self.tables: dict[str, Table] = {}  # as their schemas are now
+        self._origin = origin
+        self._copies = copies
+        self._shared = shared
+        self._counts = counts
+        self._stale_seconds = stale_seconds
+        self._breaker = Breaker(origin.name)
+        self._rounds: dict[str, Rounds] = {}
+
+    def read(self, name: str, keys: Iterable[Key], level: Level, began: float) -> Plan[dict[Key, Found]]:
+        """The copies of all keys, for a read that began at a moment; those of absent rows hold None."""
+        table, wanted = self.tables[name], list(dict.fromkeys(keys))
+        try:
+            return (yield from self._read(table, wanted, level, began))
+        except OriginUnavailableError:
+            found = self._stale(table, wanted, began)
+            if found is None:
+                raise
+            self._counts.add(stale=len(found))
+            return found
+
+    def _read(self, table: Table, keys: list[Key], level: Level, began: float) -> Plan[dict[Key, Found]]:
+        yield from self._catch_up(level, began)
+        found = self._resident(table, keys, level, began)
+        missing = [key for key in keys if key not in found]
+        self._counts.add(hits=len(found))
+        if not missing:
+            return found
+        if level.kind == "strong" and not self.watch.tells:
+            return found | (yield from self._round(table, missing))
+        return found | (yield from self._load(table, missing, level, began))
+
+    def _catch_up(self, level: Level, began: float) -> Plan[None]:
+        """Learns what changed, if the copies would else be too old for a level."""
+        if not self.watch.tells:
+            return
+        may_be_old = level.kind in {"eventual", "session"}
+        since = began - (EVENTUALLY_SECONDS if may_be_old else level.seconds)
+        if self.watch.proven_at() >= since:
+            return
+        self._counts.add(catch_ups=1)
+        try:
+            self.watch.catch_up(began)
+        except OriginUnavailableError:
+            if not may_be_old:
+                raise
+        return
+        yield  # a look at the log takes microseconds, and is not worth a thread
+
+    def _resident(self, table: Table, keys: Iterable[Key], level: Level, began: float) -> dict[Key, Found]:
+        """Copies that are here and good enough."""
+        found = {}
+        proven_at = self.watch.proven_at()  # asked before the lookups: what is found then is as new
+        for key in keys:
+            copy = self._copies.cache.get((table.name, key))
+            if copy is not None and began - (as_of := max(copy.read_at, proven_at)) <= level.seconds:
+                found[key] = Found(copy, "process", as_of)
+        return found
+
+    def _stale(self, table: Table, keys: list[Key], began: float) -> dict[Key, Found] | None:
+        """Copies of all keys within the age that is served in an outage, or None."""
+        if self._stale_seconds is None:
+            return None
+        found = self._resident(table, keys, Level("bounded", self._stale_seconds), began)
+        return found if len(found) == len(keys) else None
+
+    def _load(self, table: Table, keys: list[Key], level: Level, began: float) -> Plan[dict[Key, Found]]:
+        """Loads what nobody loads yet, and waits for the rest; what came too old is read once more."""
+        proven_at = self.watch.proven_at()  # what a commit had overtaken by then is not in flight any more
+        mine, others = self._begin(table, keys)
+        found = self._landed(table, mine, level, began, proven_at)
+        if mine:
+            found |= yield shielded(self._lead(table, mine, level), mine.values())
+        for key, flight in others.items():
+            self._counts.add(waits=1)
+            with suppress(LoadInterruptedError):
+                answer = yield wait_for(flight)
+                if answer is not None and began - (as_of := max(answer.as_of, proven_at)) <= level.seconds:
+                    found[key] = answer._replace(as_of=as_of)
+        rest = [key for key in keys if key not in found]
+        if rest:
+            found |= yield from self._fetch(table, rest, level)
+        return found
+
+    def _begin(self, table: Table, keys: Iterable[Key]) -> tuple[dict[Key, Flight], dict[Key, Flight]]:
+        """Flights that we have to run, and those of others."""
+        mine: dict[Key, Flight] = {}
+        others: dict[Key, Flight] = {}
+        for key in keys:
+            flight, is_mine = self._copies.begin(table.name, key)
+            (mine if is_mine else others)[key] = flight
+        return mine, others
+
+    def _landed(
+        self, table: Table, mine: dict[Key, Flight], level: Level, began: float, proven_at: float
+    ) -> dict[Key, Found]:
+        """What others landed between our miss and our flight, which then need not be run."""
+        landed = {}
+        for key, flight in list(mine.items()):
+            entry = self._copies.cache.peek((table.name, key))
+            if entry is not None and began - (as_of := max(entry.value.read_at, proven_at)) <= level.seconds:
+                landed[key] = Found(entry.value, "process", as_of)
+                self._copies.abandon(table.name, key, mine.pop(key))
+                flight.succeed(landed[key])
+        return landed
+
+    def _lead(self, table: Table, flights: Mapping[Key, Flight], level: Level) -> Plan[dict[Key, Found]]:
+        """Runs the load of some keys; its end reaches everybody who waits."""
+        token = inside.set((*inside.get(), *flights.values()))
+        try:
+            found = yield from self._fetch(table, list(flights), level)
+        except BaseException as error:
+            self._copies.fail(table.name, flights, told(error, len(flights)))
+            raise
+        else:
+            for key, flight in flights.items():
+                self._copies.land(table.name, key, flight, found[key])
+            return found
+        finally:
+            inside.reset(token)
+
+    def _round(self, table: Table, keys: list[Key]) -> Plan[dict[Key, Found]]:
+        """Strong reads without a watch: one read of the database, begun after all who wait for it have asked."""
+        rounds = self._rounds.setdefault(table.name, Rounds(lambda keys: self._fresh(table, keys)))
+        found = yield from rounds.read(keys)
+        return found if found is not None else (yield from self._fetch(table, keys, Level("strong", 0.0)))
+
+    def _fresh(self, table: Table, keys: list[Key]) -> Plan[dict[Key, Found]]:
+        """Reads the database whatever is in flight, and keeps what nobody else loads."""
+        mine, others = self._begin(table, keys)
+        found: dict[Key, Found] = {}
+        if mine:
+            found = yield from self._lead(table, mine, Level("strong", 0.0))
+        if others:
+            found |= yield from self._fetch(table, list(others), Level("strong", 0.0))
+        return found
+
+    def _fetch(self, table: Table, keys: list[Key], level: Level) -> Plan[dict[Key, Found]]:
+        """From the shared tier where its copies are good enough, else from the database."""
+        if self._shared is None or level.kind != "eventual":
+            return (yield from self._from_database(table, keys))
+        return (yield from self._shared.read(table, keys, lambda rest: self._from_database(table, rest)))
+
+    def _from_database(self, table: Table, keys: list[Key]) -> Plan[dict[Key, Found]]:
+        ticket = self._breaker.enter()
+        if ticket is None:
+            raise OriginUnavailableError(
+                f"{self._origin.name} keeps failing, and is left alone for a moment; try again"
+            )
+        read_at = now()
+        try:
+            batch = yield Ask(self._origin.read, self._origin.aread, (table, keys))
+        except OriginUnavailableError as error:
+            self._breaker.fail(ticket, type(error.__cause__ or error).__name__)
+            raise
+        except Exception:
+            self._breaker.succeed(ticket)
+            raise
+        self._breaker.succeed(ticket)
+        if batch.table != table:
+            self.tables[table.name] = batch.table
+            self._copies.forget_table(table.name)  # older rows have another shape
+        self._counts.add(queries=1, rows=len(batch.rows))
+        return {key: Found(Copy(batch.rows.get(key), read_at, batch.stamp), "database", read_at) for key in keys}
+
+
+def told(error: BaseException, keys: int) -> BaseException:
+    """What those who wait for one of several keys are told: an error that may be about another key is not theirs."""
+    if keys == 1 or isinstance(error, OriginUnavailableError) or not isinstance(error, Exception):
+        return error
+    return LoadInterruptedError("a load of several keys failed; load again")

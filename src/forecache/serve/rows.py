@@ -1,0 +1,188 @@
+"""`Rows`: one table of a database, read through its copies and written through to the database."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, overload
+
+from forecache._core import CopyReader, now
+from forecache.coherence.certificate import Certificate, Certified
+from forecache.coherence.level import Level, LevelLike
+from forecache.serve.copies import Copies, Found
+from forecache.serve.origin import Key
+from forecache.serve.plan import ReadPath
+from forecache.serve.shell import arun, run
+from forecache.serve.signal import MISSING
+from forecache.serve.writes import AsyncDatabaseTransaction, DatabaseTransaction
+
+__all__ = ["Rows"]
+
+
+class Rows:
+    """The rows of a table by primary key; a dict that is returned is yours to change.
+
+    A key is as the database has it: 7 and '7' are two. A row that is not there is remembered, too.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: ReadPath,
+        copies: Copies,
+        level: Level,
+        *,
+        transaction: Callable[[], DatabaseTransaction],
+        atransaction: Callable[[], AsyncDatabaseTransaction],
+    ) -> None:
+        """Reads at `level` unless told otherwise."""
+        self.name = name
+        self._path = path
+        self._copies = copies
+        self._level = level
+        self._transaction = transaction
+        self._atransaction = atransaction
+        self._past_hits = 0
+        self._renew()
+
+    @overload
+    def get(
+        self, key: Key, default: Any = None, *, level: LevelLike | None = None, with_certificate: Literal[False] = False
+    ) -> Any: ...
+    @overload
+    def get(
+        self, key: Key, default: Any = None, *, level: LevelLike | None = None, with_certificate: Literal[True]
+    ) -> Certified: ...
+    def get(
+        self, key: Key, default: Any = None, *, level: LevelLike | None = None, with_certificate: bool = False
+    ) -> Any:
+        """The row of a key, or `default` if there is none.
+
+        Args:
+            key: its primary key; a tuple where that has several columns.
+            default: what to return for a row that is absent.
+            level: what the answer keeps to; by default as the database was opened.
+            with_certificate: whether to return a `Certified` instead, which says what is proven of the row.
+
+        Raises:
+            LevelError: the database cannot keep the level.
+            KeyTypeError: the key cannot be one of this table, or only resembles the key of a row.
+            OriginUnavailableError: the database is needed, and cannot be asked.
+        """
+        if level is None and not with_certificate:
+            row = self._read(key)
+            if row is not MISSING:
+                return default if row is None else row
+        began, number, level = self._begin(level)
+        found = run(self._path.read(self.name, (key,), level, began))[key]
+        return self._answer(found, default, began, number, with_certificate)
+
+    async def aget(
+        self, key: Key, default: Any = None, *, level: LevelLike | None = None, with_certificate: bool = False
+    ) -> Any:
+        """`get`, for tasks."""
+        if level is None and not with_certificate:
+            row = self._read(key)
+            if row is not MISSING:
+                return default if row is None else row
+        began, number, level = self._begin(level)
+        found = (await arun(self._path.read(self.name, (key,), level, began)))[key]
+        return self._answer(found, default, began, number, with_certificate)
+
+    def get_many(
+        self, keys: Iterable[Key], *, level: LevelLike | None = None, with_certificate: bool = False
+    ) -> dict[Key, Any]:
+        """The rows that there are, by their keys; those that have to be read are read by one query.
+
+        With certificates, every key has an answer, and that of an absent row has None as its row.
+        """
+        keys = list(keys)
+        began, number, level = self._begin(level)
+        found = run(self._path.read(self.name, keys, level, began))
+        return self._answers(found, keys, began, number, with_certificate)
+
+    async def aget_many(
+        self, keys: Iterable[Key], *, level: LevelLike | None = None, with_certificate: bool = False
+    ) -> dict[Key, Any]:
+        """`get_many`, for tasks."""
+        keys = list(keys)
+        began, number, level = self._begin(level)
+        found = await arun(self._path.read(self.name, keys, level, began))
+        return self._answers(found, keys, began, number, with_certificate)
+
+    def put(self, row: Mapping[str, Any] | Any) -> Key:
+        """Inserts a row, or overwrites the columns given of the one that has its key; returns the key."""
+        with self._transaction() as transaction:
+            key: Key = transaction.put(self.name, row)
+        return key
+
+    async def aput(self, row: Mapping[str, Any] | Any) -> Key:
+        """`put`, for tasks."""
+        async with self._atransaction() as transaction:
+            key: Key = await transaction.put(self.name, row)
+        return key
+
+    def update(self, key: Key, values: Mapping[str, Any]) -> bool:
+        """Overwrites some columns of a row; False if there is none."""
+        with self._transaction() as transaction:
+            was_there: bool = transaction.update(self.name, key, values)
+        return was_there
+
+    async def aupdate(self, key: Key, values: Mapping[str, Any]) -> bool:
+        """`update`, for tasks."""
+        async with self._atransaction() as transaction:
+            was_there: bool = await transaction.update(self.name, key, values)
+        return was_there
+
+    def delete(self, key: Key) -> bool:
+        """Deletes a row; False if there is none."""
+        with self._transaction() as transaction:
+            was_there: bool = transaction.delete(self.name, key)
+        return was_there
+
+    async def adelete(self, key: Key) -> bool:
+        """`delete`, for tasks."""
+        async with self._atransaction() as transaction:
+            was_there: bool = await transaction.delete(self.name, key)
+        return was_there
+
+    @property
+    def hits(self) -> int:
+        """Reads answered without a plan."""
+        return self._past_hits + self._reader.hits
+
+    def _renew(self) -> None:
+        """A native reader for what is known of the database now."""
+        watch, level = self._path.watch, self._level
+        self._header = watch.header
+        age = -1.0 if watch.tells or level.kind == "strong" else level.seconds  # nothing is below no age at all
+        self._reader = CopyReader(self._copies.cache, self.name, MISSING, header=self._header, max_age=age)
+        self._read = self._reader.read
+
+    def _begin(self, level: LevelLike | None) -> tuple[float, int | None, Level]:
+        """When a read begins, what is known then, and what it keeps to."""
+        wanted = self._level if level is None else Level.parse(level)
+        self._path.watch.check(wanted)
+        if self._header is not self._path.watch.header:
+            self._past_hits += self._reader.hits
+            self._renew()
+        return now(), self._path.watch.number, wanted
+
+    def _answer(self, found: Found, default: Any, began: float, number: int | None, with_certificate: bool) -> Any:
+        row = default if found.copy.row is None else found.copy.give()
+        return Certified(row, self._certificate(found, began, number)) if with_certificate else row
+
+    def _answers(
+        self, found: Mapping[Key, Found], keys: Iterable[Key], began: float, number: int | None, with_certificate: bool
+    ) -> dict[Key, Any]:
+        answers = {key: self._answer(found[key], None, began, number, with_certificate) for key in keys}
+        return answers if with_certificate else {key: row for key, row in answers.items() if row is not None}
+
+    def _certificate(self, found: Found, began: float, number: int | None) -> Certificate:
+        """What is proven of an answer."""
+        epoch, stamp = self._path.watch.epoch, found.copy.stamp
+        if math.isinf(found.as_of):
+            return Certificate("shared", epoch, 0, None, None)
+        contained = [known for known in (number, None if stamp is None else stamp - 1) if known is not None]
+        tier: Literal["process", "database"] = "database" if found.tier == "database" else "process"
+        return Certificate(tier, epoch, 0, max(contained, default=None), max(0.0, began - found.as_of))
