@@ -10,6 +10,7 @@ mod chooser;
 mod climber;
 pub mod curve;
 pub mod dataset;
+pub mod descent;
 pub mod diary;
 pub mod echo;
 pub mod error;

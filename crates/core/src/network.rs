@@ -8,7 +8,8 @@ use crate::prior::rounded;
 /// Most neurons of a layer, and layers: more would make an eviction wait.
 pub const LIMITS: (usize, usize) = (1024, 8);
 
-type Lanes = [f32; BATCH];
+/// One number for each candidate of a batch.
+pub(crate) type Lanes = [f32; BATCH];
 
 /// One layer: outputs are weighted sums of the inputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,12 +65,27 @@ impl Network {
     pub fn scores(&self, columns: &Columns) -> [i32; BATCH] {
         let mut values = self.inputs(columns);
         for (at, layer) in self.layers.iter().enumerate() {
-            values = layer.outputs(&values);
-            if at + 1 < self.layers.len() {
-                values.iter_mut().flatten().for_each(|value| *value = value.max(0.0));
-            }
+            values = self.outputs(at, layer, &values);
         }
         rounded(values[0])
+    }
+
+    /// What comes into each layer, and what comes out of the last.
+    pub(crate) fn values(&self, columns: &Columns) -> Vec<Vec<Lanes>> {
+        let mut values = vec![self.inputs(columns)];
+        for (at, layer) in self.layers.iter().enumerate() {
+            values.push(self.outputs(at, layer, &values[at]));
+        }
+        values
+    }
+
+    /// What comes out of a layer; what is negative becomes zero before the next.
+    fn outputs(&self, at: usize, layer: &Layer, inputs: &[Lanes]) -> Vec<Lanes> {
+        let mut outputs = layer.sums(inputs);
+        if at + 1 < self.layers.len() {
+            outputs.iter_mut().flatten().for_each(|value| *value = value.max(0.0));
+        }
+        outputs
     }
 
     fn inputs(&self, columns: &Columns) -> Vec<Lanes> {
@@ -82,7 +98,7 @@ impl Network {
 }
 
 impl Layer {
-    fn outputs(&self, inputs: &[Lanes]) -> Vec<Lanes> {
+    fn sums(&self, inputs: &[Lanes]) -> Vec<Lanes> {
         let output = |(weights, &bias): (&[f32], &f32)| {
             let mut sums = [bias; BATCH];
             for (&weight, values) in weights.iter().zip(inputs) {

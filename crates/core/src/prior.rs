@@ -64,6 +64,12 @@ impl From<Forest> for Prior {
     }
 }
 
+impl From<Network> for Prior {
+    fn from(network: Network) -> Self {
+        Self::Network(network)
+    }
+}
+
 /// Scores from octaves.
 #[inline]
 pub(crate) fn rounded(octaves: [f32; BATCH]) -> [i32; BATCH] {

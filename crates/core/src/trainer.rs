@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use crate::boost::{Shape, boost};
 use crate::chance::Chance;
+use crate::descent::{Schedule, descend};
 use crate::features::{BATCH, Row, columns};
 use crate::line::{Line, Time};
 use crate::memory::count_memory;
 use crate::predictor::{Model, SCORE_ONE, SOON};
+use crate::prior::Prior;
 
 /// Times until the next access are told apart up to this many capacities.
 pub const HORIZON: u32 = 16;
@@ -27,6 +29,8 @@ const BETWEEN: (usize, usize) = (400, 16_384);
 const LATER: f64 = 0.25;
 /// Trees that are fast to fit and to ask; see docs/decisions/0010-learned-policy.md for this and the numbers above.
 const SHAPE: Shape = Shape { trees: 20, depth: 5, rate: 0.2, ridge: 50.0, share: 0.8 };
+/// How a network that came as prior goes on learning.
+const DESCENT: Schedule = Schedule { epochs: 1, rate: 2e-3 };
 
 struct Sample {
     row: Row,
@@ -165,21 +169,40 @@ pub fn target(time: f32, entries: u32) -> f32 {
     ((time / entries as f32).min(HORIZON as f32) + SOON).log2()
 }
 
-/// Learns from `batch` what the prior does not know. Pure: it may run anywhere, and be installed later.
+/// Learns from `batch`: a network goes on learning, and trees learn what the prior does not know. Pure: it may run
+/// anywhere, and be installed later.
 #[must_use]
 pub fn fit(batch: &Batch) -> Model {
-    let mut residuals = Vec::with_capacity(batch.rows.len());
+    let mut chance = Chance::new(batch.seed);
+    let targets = targets(batch);
+    let prior = match &*batch.model.prior {
+        Prior::Network(network) => Arc::new(descend(network, &batch.rows, &targets, DESCENT, &mut chance).into()),
+        Prior::Forest(_) | Prior::Trees(_) => Arc::clone(&batch.model.prior),
+    };
+    let residuals = residuals(&prior, &batch.rows, &targets);
+    Model { residual: boost(&batch.rows, &residuals, &SHAPE, &mut chance), prior }
+}
+
+/// The target of each row.
+fn targets(batch: &Batch) -> Vec<f32> {
+    let mut targets = Vec::with_capacity(batch.rows.len());
     for (rows, outcomes) in batch.rows.chunks(BATCH).zip(batch.outcomes.chunks(BATCH)) {
-        let columns = columns(rows);
-        let prior = batch.model.prior.scores(&columns);
-        let learned = batch.model.residual.scores(&columns);
-        for ((&outcome, prior), learned) in outcomes.iter().zip(prior).zip(learned) {
-            let believed = (prior + learned) as f32 / SCORE_ONE;
-            residuals.push(believe(outcome, believed, batch.entries) - prior as f32 / SCORE_ONE);
-        }
+        let believed = batch.model.scores(&columns(rows));
+        let target = |(&outcome, believed)| believe(outcome, believed as f32 / SCORE_ONE, batch.entries);
+        targets.extend(outcomes.iter().zip(believed).map(target));
     }
-    let residual = boost(&batch.rows, &residuals, &SHAPE, &mut Chance::new(batch.seed));
-    Model { prior: Arc::clone(&batch.model.prior), residual }
+    targets
+}
+
+/// What the prior does not explain of the targets.
+fn residuals(prior: &Prior, rows: &[Row], targets: &[f32]) -> Vec<f32> {
+    let mut residuals = Vec::with_capacity(rows.len());
+    for (rows, targets) in rows.chunks(BATCH).zip(targets.chunks(BATCH)) {
+        let explained = prior.scores(&columns(rows));
+        residuals
+            .extend(targets.iter().zip(explained).map(|(target, explained)| target - explained as f32 / SCORE_ONE));
+    }
+    residuals
 }
 
 /// The target of a row, given what the model believes of it.
