@@ -211,10 +211,11 @@ def test_a_child_process_has_connections_of_its_own(kind: str, url: str, tmp_pat
     path = str(tmp_path / "shop.db")
     with closing(sqlite3.connect(path)) as other:
         other.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, n); INSERT INTO t VALUES (1, 1)")
+    engine = create_engine(url.replace("://", "+psycopg://"), pool_size=1)
     kinds: dict[str, Callable[[], Any]] = {
         "sqlite": lambda: SqliteOrigin(path, connections=1, timeout=1),
         "postgresql": lambda: PostgresqlOrigin(url, connections=1, timeout=1),
-        "alchemy": lambda: AlchemyOrigin(create_engine(url.replace("://", "+psycopg://"), pool_size=1)),
+        "alchemy": lambda: AlchemyOrigin(engine),
     }
     origin = kinds[kind]()
     table = origin.table("t")
@@ -228,6 +229,7 @@ def test_a_child_process_has_connections_of_its_own(kind: str, url: str, tmp_pat
         transaction.update(table, 1, {"n": 3})
     assert origin.read(table, [1]).rows == {1: {"id": 1, "n": 3}}
     origin.close()
+    engine.dispose()
 
 
 def in_child(origin: Any, table: Any) -> bool:
