@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock .cargo/config.toml
 BUILT := $(VENV)/built
 ARGS ?=
+STORM ?=
 TRACES ?= ../shared/traces
 
 help: ## This list
@@ -48,8 +49,9 @@ prior: setup ## Learns the prior that is part of the package anew, from generate
 	cargo run --quiet --release --package forecache-core --example prior -- target/workloads 150000 2
 	$(BIN)/python -m benchmarks.prior --workloads target/workloads --traces $(TRACES) --write crates/core/src/prior.fcm
 
-stress: setup ## One minute of many threads on one cache
+stress: setup ## A minute of many threads on one cache, and one of many processes on one database
 	$(BIN)/python -m tests.stress $(ARGS)
+	$(BIN)/python -m tests.coherence.storm $(STORM)
 
 fuzz: setup ## Ten million damaged and forged payloads and keys
 	$(BIN)/python -m tests.fuzz $(ARGS)

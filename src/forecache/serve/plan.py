@@ -18,7 +18,7 @@ from forecache.serve.copies import Copies, Found
 from forecache.serve.counts import Counts
 from forecache.serve.flight import Flight, inside
 from forecache.serve.origin import Key, Origin, Table
-from forecache.serve.rounds import Rounds
+from forecache.serve.rounds import Rounds, told
 from forecache.serve.shell import Ask, Plan, shielded, wait_for
 
 if TYPE_CHECKING:
@@ -217,10 +217,3 @@ class ReadPath:
             self._copies.forget_table(table.name)  # older rows have another shape
         self._counts.add(queries=1, rows=len(batch.rows))
         return {key: Found(Copy(batch.rows.get(key), read_at, batch.stamp), "database", read_at) for key in keys}
-
-
-def told(error: BaseException, keys: int) -> BaseException:
-    """What those who wait for one of several keys are told: an error that may be about another key is not theirs."""
-    if keys == 1 or isinstance(error, OriginUnavailableError) or not isinstance(error, Exception):
-        return error
-    return LoadInterruptedError("a load of several keys failed; load again")

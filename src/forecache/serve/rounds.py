@@ -7,12 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from forecache.errors import LoadInterruptedError
+from forecache.errors import LoadInterruptedError, OriginUnavailableError
 from forecache.forks import renew_after_fork
 from forecache.serve.flight import Flight, inside
 from forecache.serve.shell import Plan, shielded, wait_for
 
-__all__ = ["Rounds"]
+__all__ = ["Rounds", "told"]
 
 
 class Round:
@@ -22,6 +22,13 @@ class Round:
         """None yet."""
         self.keys: dict[Any, None] = {}
         self.flight = Flight()
+
+
+def told(error: BaseException, keys: int) -> BaseException:
+    """What those who wait for one of several keys are told: an error that may be about another key is not theirs."""
+    if keys == 1 or isinstance(error, OriginUnavailableError) or not isinstance(error, Exception):
+        return error
+    return LoadInterruptedError("a load of several keys failed; load again")
 
 
 class Rounds:
@@ -45,12 +52,14 @@ class Rounds:
     def read(self, keys: list[Any]) -> Plan[dict[Any, Any] | None]:
         """What was read for the keys; None where waiting for it would never end, or somebody else's key failed."""
         round_, leads = self._join(keys)
-        if leads:
-            found = yield shielded(self._run(round_), [round_.flight])
-        else:
-            found = None
-            with suppress(LoadInterruptedError):
+        found = None
+        try:
+            if leads:
+                found = yield shielded(self._run(round_), [round_.flight])
+            else:
                 found = yield wait_for(round_.flight)
+        except LoadInterruptedError:
+            pass
         return None if found is None else {key: found[key] for key in keys}
 
     def _join(self, keys: list[Any]) -> tuple[Round, bool]:
@@ -75,9 +84,11 @@ class Rounds:
                 self._running = round_
             found: dict[Any, Any] = yield from self._fetch(list(round_.keys))
         except BaseException as error:
-            is_mine = not isinstance(error, Exception) or len(round_.keys) == 1
-            round_.flight.fail(error if is_mine else LoadInterruptedError("a read of several keys failed; read again"))
-            raise
+            failure = told(error, len(round_.keys))
+            round_.flight.fail(failure)
+            if failure is error:
+                raise
+            raise failure from error
         else:
             round_.flight.succeed(found)
             return found

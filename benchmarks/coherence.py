@@ -1,0 +1,150 @@
+"""Nanoseconds for a row that is in this process, at each level, beside a plain cache and beside near caches.
+
+A shop in an SQLite file, opened with `forecache.open`, whose rows are dicts of five columns; each read returns a dict
+of its own. "Plain" is a hit of `forecache.Cache` with the same rows and keys, which proves nothing and returns one dict
+to all. Near caches keep answers of a Valkey server in the process, and ask for one row as bytes. All take turns. The
+look at shared memory is measured natively, as it is done, and as a comparison of memoryviews in Python.
+"""
+
+from __future__ import annotations
+
+import mmap
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import forecache
+from benchmarks.harness import Peers, Table, alternate, own, parser, report, stay_on
+from forecache import Cache, _core
+
+ROWS = 1_000
+READS = 20_000
+REMOTE_READS = 2_000
+SCHEMA = "CREATE TABLE product (id INTEGER PRIMARY KEY, name TEXT, price INT, brand TEXT, country TEXT)"
+FILL = "INSERT INTO product VALUES (?, 'a name of some length', 1999, 'a brand', 'Italy')"
+PLAIN = "plain Cache"
+LEVELS = ("eventual", "bounded(1s)", "session", "strong")
+
+
+def get_each(target: Any, keys: list[Any]) -> float:
+    """Seconds for one read."""
+    start = perf_counter()
+    for key in keys:
+        target.get(key)
+    return (perf_counter() - start) / len(keys)
+
+
+def call_each(function: Callable[[], Any], times: int) -> float:
+    """Seconds for one call."""
+    start = perf_counter()
+    for _ in range(times):
+        function()
+    return (perf_counter() - start) / times
+
+
+def shop_of(path: Path) -> None:
+    """Makes the file."""
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(SCHEMA)
+        connection.executemany(FILL, [(key,) for key in range(ROWS)])
+    connection.close()
+
+
+def looks() -> dict[str, Callable[[], bool]]:
+    """The comparison of the header, natively and in Python."""
+    memory = mmap.mmap(-1, 4096)
+    header = _core.WalHeader(memoryview(memory).cast("Q"))
+    mark = header.mark() or b""
+    header.know(mark, 1e6)
+    view, known = memoryview(memory)[:96], mark + mark
+
+    def in_python() -> bool:
+        return view == known
+
+    return {"look, native": header.is_unchanged, "look, memoryviews": in_python}
+
+
+@contextmanager
+def server() -> Iterator[int]:
+    """The port of a Valkey."""
+    from tests.servers import Valkey
+
+    with Valkey() as running:
+        yield running.port
+
+
+def near_caches(peers: Peers, port: int) -> dict[str, Any]:
+    """Clients with a cache of their own, warm."""
+    found: dict[str, Any] = {}
+    if (redis := peers.find("redis")) is not None:
+        from redis.cache import CacheConfig
+        from redis.connection import CacheProxyConnection
+
+        CacheProxyConnection.DEFAULT_SERVER_NAME, CacheProxyConnection.MIN_ALLOWED_VERSION = "valkey", "7.0.0"
+        found["redis-py near cache"] = redis.Redis(port=port, protocol=3, cache_config=CacheConfig())
+    if (valkey := peers.find("valkey")) is not None:
+        found["valkey-py near cache"] = valkey.Valkey(port=port, protocol=3, cache_enabled=True)
+    if (glide := peers.find("valkey-glide-sync", "glide_sync")) is not None:
+        cache = glide.ClientSideCache("benchmark", 100_000, 0, server_assisted=True)
+        where = [glide.NodeAddress("127.0.0.1", port)]
+        settings = glide.GlideClientConfiguration(where, client_side_cache=cache)
+        found["valkey-glide near cache"] = glide.GlideClient.create(settings)
+    for name, client in list(found.items()):
+        try:
+            client.set("7", b"x" * 100)
+            client.get("7")
+        except Exception as error:  # noqa: BLE001 - a client that does not run here is named, whatever the reason
+            peers.skipped.append(f"{name} ({type(error).__name__})")
+            del found[name]
+    return found
+
+
+def runs_of(path: Path, keep: ExitStack, rounds: int) -> dict[str, Callable[[], float]]:
+    """All contestants in this process, warm."""
+    keys = [key % ROWS for key in range(READS // (10 if rounds == 1 else 1))]
+    plain: Cache[int, Any] = Cache(ROWS, policy="lru")
+    runs = {PLAIN: partial(own(get_each), plain, keys)}
+    for level in LEVELS:
+        shop = keep.enter_context(forecache.open(path, ["product"], level=level, capacity=ROWS, policy="lru"))
+        rows = shop["product"]
+        for key, row in rows.get_many(range(ROWS)).items():
+            plain[key] = row
+        runs[level] = partial(own(get_each), rows, keys)
+    certified = partial(rows.get, 7, with_certificate=True)
+    runs["strong, with certificate"] = partial(own(call_each), certified, len(keys) // 10)
+    runs |= {name: partial(own(call_each), look, len(keys)) for name, look in looks().items()}
+    return runs
+
+
+def main() -> None:
+    """Measures and reports."""
+    options, peers = parser(__doc__).parse_args(), Peers()
+    stay_on(options.core)
+    rounds = 1 if options.quick else 15
+    with ExitStack() as keep:
+        path = Path(keep.enter_context(tempfile.TemporaryDirectory())) / "shop.db"
+        shop_of(path)
+        runs = runs_of(path, keep, rounds)
+        port = keep.enter_context(server())
+        for name, client in near_caches(peers, port).items():
+            runs[name] = partial(own(get_each), client, ["7"] * (REMOTE_READS // (10 if rounds == 1 else 1)))
+            keep.callback(client.close)
+        best = alternate(runs, rounds)
+    plain, strong = best[PLAIN], best["strong"]
+    rows = [
+        [name, f"{seconds * 1e9:,.0f}", f"{(seconds - plain) * 1e9:+,.0f}", f"{seconds / strong:.1f}"]
+        for name, seconds in best.items()
+    ]
+    columns = ["", "ns", "more than plain, ns", "times a strong read"]
+    notes = (__doc__ or "").split("\n\n", 1)[1].strip()
+    report("coherence", options, [Table("One row that is in this process", columns, rows)], peers, notes)
+
+
+if __name__ == "__main__":
+    main()
