@@ -12,6 +12,11 @@ import pytest
 
 import forecache
 from forecache import Cache, Database, Stats, __all__, _core, errors
+from forecache.serve.origin import Origin, Transaction
+from forecache.serve.origins.alchemy import AlchemyOrigin
+from forecache.serve.origins.function import FunctionOrigin
+from forecache.serve.origins.postgresql import PostgresqlOrigin
+from forecache.serve.origins.sqlite import SqliteOrigin
 from forecache.serve.rows import Rows
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +38,7 @@ USER_DOCS = "\n".join(
         "sizing",
         "theory",
         "shared-tier",
+        "databases",
         "README",
     )
 )
@@ -90,6 +96,18 @@ def test_every_method_of_a_database_is_documented(name: str) -> None:
 def test_every_setting_of_open_is_documented(name: str) -> None:
     assert f"        {name}: " in (forecache.open.__doc__ or "")
     assert re.search(rf"`{name}`", DOCS["serving"]), f"{name} is not in serving.md"
+
+
+@pytest.mark.parametrize("origin", [SqliteOrigin, PostgresqlOrigin, AlchemyOrigin, FunctionOrigin])
+def test_every_setting_of_an_origin_is_documented(origin: type) -> None:
+    for name in inspect.signature(origin).parameters:
+        assert f"        {name}: " in (origin.__doc__ or ""), name
+        assert re.search(rf"\b{name}\b", DOCS["databases"]), name
+
+
+@pytest.mark.parametrize("name", [*public(Origin), *public(Transaction)])
+def test_every_method_of_an_origin_is_documented(name: str) -> None:
+    assert re.search(rf"\b{name}\b", DOCS["databases"]), name
 
 
 @pytest.mark.parametrize("name", [*public(Stats)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
+import forecache
 from forecache.errors import ConfigurationError, OriginUnavailableError
 from forecache.serve.origins import open_origin
+from forecache.serve.origins.alchemy import AlchemyOrigin
 
 PASSWORD = "hunter2"  # noqa: S105 - of nobody
 
@@ -74,3 +78,21 @@ def test_a_server_that_is_not_there_is_an_error_that_names_it() -> None:
     with pytest.raises(OriginUnavailableError, match="127.0.0.1:9.*refused") as caught:
         open_origin(f"postgresql://ada:{PASSWORD}@127.0.0.1:9/shop").table("product")
     assert PASSWORD not in str(caught.value)
+
+
+def test_an_engine_is_made_with_the_settings_of_an_origin(tmp_path: Path) -> None:
+    origin = open_origin(f"sqlite+pysqlite:///{tmp_path}/shop.db", connections=3, timeout="250ms")
+    assert isinstance(origin, AlchemyOrigin)
+    assert (origin.engine.pool.size(), origin.engine.pool.timeout()) == (3, 0.25)
+
+
+def test_open_takes_engines_and_functions(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, n); INSERT INTO t VALUES (1, 2)")
+    with forecache.open(create_engine(f"sqlite:///{path}"), tables=["t"]) as db:
+        assert db["t"].get(1) == {"id": 1, "n": 2}
+        db["t"].update(1, {"n": 3})
+        assert db["t"].get(1) == {"id": 1, "n": 3}
+    with forecache.open(lambda key: {"twice": 2 * key}, tables=["number"]) as db:
+        assert db["number"].get_many([1, 2]) == {1: {"twice": 2}, 2: {"twice": 4}}

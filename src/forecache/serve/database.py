@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from forecache.coherence.level import Level, LevelLike
 from forecache.coherence.watch import Unlogged, Watch
@@ -169,7 +169,7 @@ class Database:
 
 
 def open(
-    source: str | os.PathLike[str] | Origin,
+    source: Any,
     tables: Iterable[str] | Mapping[str, type],
     *,
     capacity: int | None = None,
@@ -189,7 +189,8 @@ def open(
     """Opens a database with a cache in front of it.
 
     Args:
-        source: `sqlite:///shop.db`, `postgresql://user:password@host/shop`, the path of an SQLite file, or an origin.
+        source: `sqlite:///shop.db`, `postgresql://user:password@host/shop` or another URL, the path of an SQLite file,
+            an engine of SQLAlchemy, a function from a key to a row, or an origin.
         tables: names of those whose rows are kept, or what their rows are by name: dict, or a msgspec.Struct.
         capacity: most rows in this process, over all tables; 10,000 unless `max_bytes` is given.
         max_bytes: most bytes of rows in this process, as a number or as '256MiB', in place of `capacity`.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["origin_of", "shared_over", "tier_of", "watch_of"]
 
 
-def origin_of(source: str | os.PathLike[str] | Origin, timeout: Duration, connections: int | None) -> Origin:
+def origin_of(source: Any, timeout: Duration, connections: int | None) -> Origin:
     """The database of record."""
     settings: dict[str, Any] = {"timeout": timeout}
     if connections is not None:
@@ -28,7 +28,7 @@ def origin_of(source: str | os.PathLike[str] | Origin, timeout: Duration, connec
     if isinstance(source, os.PathLike) or (isinstance(source, str) and "://" not in source):
         source = f"sqlite:///{os.fspath(source)}"
     if not isinstance(source, str):
-        return source
+        return open_origin(source)
     if source.startswith("sqlite:"):
         from forecache.coherence.changelog import STAMP
 

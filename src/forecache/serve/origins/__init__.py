@@ -8,9 +8,12 @@ from typing import Any, Final
 from forecache.errors import ConfigurationError
 from forecache.extras import extra
 from forecache.serve.origin import Origin
+from forecache.units import Duration, parse_duration
 
 __all__ = ["open_origin"]
 
+CONNECTIONS: Final = 8
+TIMEOUT: Final = "5s"
 FORMS: Final = (
     "expected sqlite:///shop.db, postgresql://user:password@host/database, any URL or engine of SQLAlchemy, "
     "a function of a key, or an origin"
@@ -70,11 +73,16 @@ def behind_engine(url: str, scheme: str, settings: dict[str, Any]) -> Origin:
     try:
         parsed = make_url(url)
         create: Callable[..., Any] = create_async_engine if parsed.get_dialect().is_async else create_engine
-        return AlchemyOrigin(create(parsed), **settings)
+        return AlchemyOrigin(create(parsed, **pool_of(**settings)))
     except (exc.ArgumentError, exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigurationError(
             f"SQLAlchemy knows no database {scheme!r} ({type(error).__name__}); install its driver, or check the URL"
         ) from None
+
+
+def pool_of(connections: int = CONNECTIONS, timeout: Duration = TIMEOUT) -> dict[str, Any]:
+    """Our settings as those of a pool of SQLAlchemy."""
+    return {"pool_size": connections, "max_overflow": 0, "pool_timeout": parse_duration(timeout), "pool_pre_ping": True}
 
 
 def ready(origin: Origin, settings: dict[str, Any]) -> Origin:

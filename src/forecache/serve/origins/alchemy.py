@@ -99,7 +99,7 @@ class AlchemyOrigin:
             raise ConfigurationError(
                 f"engine is {type(engine).__name__}; expected an Engine or AsyncEngine of SQLAlchemy"
             )
-        self._engine = engine
+        self.engine = engine
         self.name = name_of(engine.url)
         self._core = Core(engine.dialect)
         self._threads = Threads(THREADS)
@@ -116,7 +116,7 @@ class AlchemyOrigin:
 
     async def atable(self, name: str, row: type = dict) -> Table:
         """The same in a task."""
-        if isinstance(self._engine, Engine):
+        if isinstance(self.engine, Engine):
             return await self._threads.run(self.table, name, row)
         return await self._in_task(self._core.table(name, row))
 
@@ -131,7 +131,7 @@ class AlchemyOrigin:
     async def aread(self, table: Table, keys: Iterable[Key]) -> Batch:
         """The same in a task."""
         keys = list(keys)
-        if isinstance(self._engine, Engine):
+        if isinstance(self.engine, Engine):
             return await self._threads.run(self.read, table, keys)
         read_at = time.monotonic()
         found = await self._in_task(self._reading(table, keys))
@@ -143,7 +143,7 @@ class AlchemyOrigin:
 
     def atransaction(self) -> AsyncTransaction:
         """The same for a task."""
-        if isinstance(self._engine, Engine):
+        if isinstance(self.engine, Engine):
             return ThreadedTransaction(self.transaction())
         return TaskTransaction(self._core, self._aborrow)
 
@@ -157,7 +157,7 @@ class AlchemyOrigin:
 
     def after_fork(self) -> None:
         """Leaves the parent's connections alone."""
-        engine = self._engine if isinstance(self._engine, Engine) else self._engine.sync_engine
+        engine = self.engine if isinstance(self.engine, Engine) else self.engine.sync_engine
         engine.dispose(close=False)
 
     def _reading(self, table: Table, keys: list[Key]) -> Plan[Found]:
@@ -172,17 +172,17 @@ class AlchemyOrigin:
 
     @contextmanager
     def _borrow(self) -> Iterator[Session]:
-        if not isinstance(self._engine, Engine):
+        if not isinstance(self.engine, Engine):
             raise ConfigurationError("an AsyncEngine serves tasks only; await the methods that begin with 'a'")
-        with translated(self.name), self._engine.connect() as connection:
+        with translated(self.name), self.engine.connect() as connection:
             yield Session(connection, self.name)
 
     @asynccontextmanager
     async def _aborrow(self) -> AsyncIterator[TaskSession]:
-        if isinstance(self._engine, Engine):
+        if isinstance(self.engine, Engine):
             raise ConfigurationError("expected an AsyncEngine")
         with translated(self.name):
-            async with self._engine.connect() as connection:
+            async with self.engine.connect() as connection:
                 yield TaskSession(connection, self.name)
 
 

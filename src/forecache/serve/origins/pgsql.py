@@ -53,6 +53,7 @@ class Postgresql(Sql):
 
     mark = "%s"
     stamp = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"  # all transactions below it have ended
+    counts = False
     lock = " FOR UPDATE OF t"
     commit = Statement("SELECT pg_current_xact_id_if_assigned()::text::bigint; COMMIT", None)
 
@@ -88,18 +89,20 @@ class Postgresql(Sql):
         if possible:
             yield possible
 
-    def matching(self, table: Table, keys: Sequence[Key]) -> Statement:
-        """Rows whose key is in an array, or which join with several."""
+    def matching(self, table: Table, count: int) -> str:
+        """Rows whose key is in an array, or which join with several; for any number of keys."""
         kinds, address = table.details.key_types, f"{table.details.address} AS t"
         if len(table.key) == 1:
-            column = self.quote(table.key[0])
-            return Statement(f"{address} ON t.{column} = ANY(%s::{kinds[0]}[])", (list(keys),))
+            return f"{address} ON t.{self.quote(table.key[0])} = ANY(%s::{kinds[0]}[])"
         names = [f"k{number}" for number in range(len(kinds))]
         arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
         same = " AND ".join(f"t.{self.quote(column)} = k.{name}" for column, name in zip(table.key, names, strict=True))
         asked = f"unnest({arrays}) AS k ({', '.join(names)})"
-        parameters = [list(parts) for parts in zip(*(table.parts_of(key) for key in keys), strict=True)]
-        return Statement(f"({asked} JOIN {address} ON {same}) ON TRUE", parameters)
+        return f"({asked} JOIN {address} ON {same}) ON TRUE"
+
+    def arguments(self, table: Table, keys: Sequence[Key]) -> Sequence[Any]:
+        """An array for each column of the key."""
+        return [list(parts) for parts in zip(*(table.parts_of(key) for key in keys), strict=True)]
 
     def ending(self) -> Plan[int | None]:
         """Commits, and asks for the number on the same way."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,6 +26,9 @@ def asked_keys(table: Table, keys: Iterable[Key]) -> dict[Key, Key]:
     Raises:
         KeyTypeError: a key has not as many parts as the primary key, or two are equal but of different types.
     """
+    keys = list(keys)
+    if are_plain(table, keys):
+        return dict(zip(keys, keys, strict=True))
     asked: dict[Key, Key] = {}
     for key in keys:
         if not is_same(asked.setdefault(key, key), key):
@@ -33,6 +37,16 @@ def asked_keys(table: Table, keys: Iterable[Key]) -> dict[Key, Key]:
         for key in asked:
             check_parts(table, key)
     return {key: key for key in asked if all(map(is_possible, table.parts_of(key)))}
+
+
+def are_plain(table: Table, keys: list[Any]) -> bool:
+    """Whether it is seen at once that they are possible keys of one column and of one type."""
+    if len(table.key) > 1:
+        return False
+    kinds = set(map(type, keys))
+    if kinds == {int}:
+        return min(keys) in INTEGERS and max(keys) in INTEGERS
+    return kinds == {str} and all(map(str.isascii, keys))
 
 
 def check_parts(table: Table, key: Key) -> None:
@@ -62,22 +76,22 @@ def is_same(one: Key, other: Key) -> bool:
     return type(one) is type(other)
 
 
-def rows_by_key(table: Table, asked: Mapping[Key, Key], found: Iterable[tuple[Key, Row]]) -> dict[Key, Row]:
+def rows_by_key(table: Table, asked: Mapping[Key, Key], found: Sequence[tuple[Key, Row]]) -> dict[Key, Row]:
     """Rows by the keys they were asked with.
 
     Raises:
         KeyTypeError: a row was found by a key that only resembles its own.
         TableError: two rows have one key.
     """
-    rows: dict[Key, Row] = {}
-    for key, row in found:
-        if not is_same(asked.get(key, MISSING), key):
+    rows = dict(found)
+    for key in rows:
+        like = asked.get(key, MISSING)
+        if type(like) is not type(key) or (type(key) is tuple and not is_same(like, key)):
             raise KeyTypeError(resemblance(table, asked, key))
-        if key in rows:
-            raise TableError(
-                f"table {table.name!r} has two rows with key {key!r}: {', '.join(table.key)} is no primary key now"
-            )
-        rows[key] = row
+    if len(rows) < len(found):
+        raise TableError(
+            f"two rows of table {table.name!r} have one {', '.join(table.key)}: its primary key is another now"
+        )
     return rows
 
 
@@ -87,6 +101,7 @@ def resemblance(table: Table, asked: Mapping[Key, Key], key: Key) -> str:
     return f"key {like!r} of table {table.name!r} finds the row whose key is {key!r}; ask for it as {key!r}"
 
 
+@lru_cache(maxsize=1024)  # tables
 def row_maker(table: Table) -> Callable[[Sequence[Any]], Row]:
     """What makes a row of the values of its columns.
 
@@ -95,7 +110,7 @@ def row_maker(table: Table) -> Callable[[Sequence[Any]], Row]:
     """
     columns, kind = table.columns, table.row
     if kind is dict:
-        return lambda values: dict(zip(columns, values, strict=True))
+        return lambda values: dict(zip(columns, values, strict=False))  # as many, and faster
     with extra("struct"):
         import msgspec
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from forecache.errors import KeyTypeError, StatementError, TableError
@@ -64,6 +65,7 @@ class Sql:
 
     mark = "?"  # placeholder of a value
     stamp = "NULL"  # expression: the number of the snapshot
+    counts = True  # whether the statement for a batch depends on the number of its keys
     lock = ""  # at the end of a query: keeps others from writing what it returns
     begin = Statement("BEGIN")
     commit = Statement("COMMIT")
@@ -81,8 +83,12 @@ class Sql:
         """Keys in portions that one statement can take."""
         raise NotImplementedError
 
-    def matching(self, table: Table, keys: Sequence[Key]) -> Statement:
-        """What to join to get the rows with some keys, called `t`."""
+    def matching(self, table: Table, count: int) -> str:
+        """What to join to get the rows with so many keys, called `t`."""
+        raise NotImplementedError
+
+    def arguments(self, table: Table, keys: Sequence[Key]) -> Sequence[Any]:
+        """Keys as the values of the placeholders in `matching`."""
         raise NotImplementedError
 
     def ending(self) -> Plan[int | None]:
@@ -125,10 +131,14 @@ class Sql:
         """One answer for each portion of the keys."""
         answers = []
         for chunk in self.chunks(table, keys):
-            match = self.matching(table, chunk)
-            query = f"SELECT s.n, {self.selected(table)} FROM (SELECT {self.stamp} AS n) AS s LEFT JOIN {match.sql}"  # noqa: S608 - names are quoted
             try:
-                answers.append((yield Statement(query, match.parameters)))
+                answers.append(
+                    (
+                        yield Statement(
+                            query_of(self, table, len(chunk) if self.counts else 0), self.arguments(table, chunk)
+                        )
+                    )
+                )
             except StatementError as error:  # the statement is ours, and right: a key is not
                 raise KeyTypeError(f"a key cannot be one of table {table.name!r}: {error}") from error
         return answers
@@ -253,6 +263,13 @@ class Sql:
 def key_in(parts: Sequence[Any]) -> Key:
     """The key of these values: the only one by itself."""
     return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+@lru_cache(maxsize=1024)  # statements; each table has few
+def query_of(sql: Sql, table: Table, count: int) -> str:
+    """The query of a batch: the stamp, the key, and the row, if there is one."""
+    stamp, match = f"(SELECT {sql.stamp} AS n) AS s", sql.matching(table, count)
+    return f"SELECT s.n, {sql.selected(table)} FROM {stamp} LEFT JOIN {match}"  # noqa: S608 - names are quoted
 
 
 def has_zero(part: Any) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from forecache.errors import (
     ConfigurationError,
@@ -86,15 +86,17 @@ class Sqlite(Sql):
             chunk = keys[start : start + CHUNK]
             yield [*chunk, *[chunk[-1]] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))]
 
-    def matching(self, table: Table, keys: Sequence[Key]) -> Statement:
+    def matching(self, table: Table, count: int) -> str:
         """Rows whose key is in a list."""
         join = f"{table.details.address} AS t ON "
         if len(table.key) == 1:
-            return Statement(f"{join}t.{self.quote(table.key[0])} IN ({', '.join('?' * len(keys))})", keys)
+            return f"{join}t.{self.quote(table.key[0])} IN ({', '.join('?' * count)})"
         row = f"({', '.join('?' * len(table.key))})"
-        values = ", ".join([row] * len(keys))
-        parameters = [part for key in keys for part in table.parts_of(key)]
-        return Statement(f"{join}({self.names(table.key, 't.')}) IN (VALUES {values})", parameters)
+        return f"{join}({self.names(table.key, 't.')}) IN (VALUES {', '.join([row] * count)})"
+
+    def arguments(self, table: Table, keys: Sequence[Key]) -> Sequence[Any]:
+        """All parts of all keys."""
+        return keys if len(table.key) == 1 else [part for key in keys for part in table.parts_of(key)]
 
     def ending(self) -> Plan[int | None]:
         """Commits; the stamp is asked for before, when nobody else can write."""
