@@ -52,3 +52,4 @@ pub mod traffic;
 pub mod trainer;
 pub mod trees;
 mod weights;
+pub mod window;

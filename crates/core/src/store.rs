@@ -18,6 +18,7 @@ use crate::table::Table;
 pub use crate::tags::Tag;
 use crate::tags::Tags;
 use crate::weights::Weights;
+use crate::window::{Window, place};
 
 /// Expired entries that one write removes at most, beyond those whose room it needs.
 const SWEEP: usize = 2;
@@ -71,9 +72,12 @@ pub struct Store<K, V> {
     last_miss: Option<u64>,
     stats: Stats,
     chance: Chance,
+    window: Option<Box<Window>>,
+    /// Keys below it are noted in the window; 0 without one, and while it pauses.
+    noted: u64,
 }
 
-count_memory!(Store<K, V> [K, V]: table, weights, lifetimes, policy);
+count_memory!(Store<K, V> [K, V]: table, weights, lifetimes, policy, window);
 
 impl<K, V> Store<K, V> {
     /// An empty store with the policy called `name`. An oracle tells the next access of every lookup to come.
@@ -101,6 +105,8 @@ impl<K, V> Store<K, V> {
             last_miss: None,
             stats: Stats::default(),
             chance: Chance::new(setting.seed),
+            window: None,
+            noted: 0,
         })
     }
 
@@ -132,6 +138,17 @@ impl<K, V> Store<K, V> {
     /// use is left to that thread.
     pub fn learn_elsewhere(&mut self) {
         self.policy.learn_elsewhere();
+    }
+
+    /// From now on recent accesses are kept, in at most so many bytes.
+    pub fn watch(&mut self, bytes: usize) {
+        self.window = Some(Box::new(Window::new(bytes)));
+        self.noted = u64::MAX;
+    }
+
+    /// Recent accesses, if they are kept.
+    pub fn window(&self) -> Option<&Window> {
+        self.window.as_deref()
     }
 
     /// The policy as one that learns, if it does.
@@ -184,6 +201,8 @@ impl<K, V> Store<K, V> {
         let Some((slot, freshness)) = self.servable(id, now, accept, same) else {
             self.stats.misses += 1;
             self.last_miss = Some(id);
+            self.wake();
+            self.see(id, 0);
             return None;
         };
         match freshness {
@@ -192,6 +211,7 @@ impl<K, V> Store<K, V> {
         }
         access.weight = self.weights.of(slot);
         self.policy.hit(slot, &access);
+        self.see(id, access.weight);
         Some((&self.table.at(slot).value, freshness, access.weight))
     }
 
@@ -215,6 +235,10 @@ impl<K, V> Store<K, V> {
     ) -> bool {
         if self.last_miss.take() != Some(arrival.id) {
             self.tick += 1; // nobody looked for it first, so storing it is the access
+            self.wake();
+            self.see(arrival.id, arrival.weight.get());
+        } else if let Some(window) = &mut self.window {
+            window.weigh(arrival.id, arrival.weight.get());
         }
         let access = self.access(arrival.id, arrival.weight, self.tick - 1);
         self.sweep(now, SWEEP, removed);
@@ -241,6 +265,7 @@ impl<K, V> Store<K, V> {
 
     /// Removes a key; true when it was there and not expired.
     pub fn remove(&mut self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool, removed: &mut Removals<K, V>) -> bool {
+        self.see_removal(id);
         let Some(slot) = self.table.find(id, same) else { return false };
         let expired = self.lifetimes.is_expired(slot, now);
         self.drop_slot(slot, if expired { Cause::Expired } else { Cause::Invalidated }, removed);
@@ -251,7 +276,9 @@ impl<K, V> Store<K, V> {
     pub fn remove_tag(&mut self, tag: Tag, mut told: impl FnMut(u64), removed: &mut Removals<K, V>) -> usize {
         let before = self.len();
         while let Some(slot) = self.tags.any(tag) {
-            told(self.table.at(slot).id);
+            let id = self.table.at(slot).id;
+            told(id);
+            self.see_removal(id);
             self.drop_slot(slot, Cause::Invalidated, removed);
         }
         before - self.len()
@@ -259,6 +286,10 @@ impl<K, V> Store<K, V> {
 
     /// Removes all entries.
     pub fn clear(&mut self, removed: &mut Removals<K, V>) {
+        if let Some(window) = &mut self.window {
+            window.clear(self.tick);
+            self.noted = window.limit();
+        }
         let slots: Vec<Slot> = self.table.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             self.drop_slot(slot, Cause::Invalidated, removed);
@@ -285,6 +316,38 @@ impl<K, V> Store<K, V> {
             None => NEVER,
         };
         Access { id, tick, weight: weight.get(), next }
+    }
+
+    /// Notes an access in the window, if the key is in its sample.
+    #[inline(always)]
+    fn see(&mut self, id: u64, weight: u64) {
+        if place(id) < self.noted {
+            self.note(id, weight);
+        }
+    }
+
+    #[inline(never)]
+    fn note(&mut self, id: u64, weight: u64) {
+        let Some(window) = &mut self.window else { return };
+        window.note(id, weight, self.tick, self.table.len());
+        self.noted = window.limit();
+    }
+
+    fn see_removal(&mut self, id: u64) {
+        if place(id) < self.noted
+            && let Some(window) = &mut self.window
+        {
+            window.note_removal(id, self.tick);
+            self.noted = window.limit();
+        }
+    }
+
+    /// Lets the window begin anew, if it has paused long enough.
+    fn wake(&mut self) {
+        if let Some(window) = &mut self.window {
+            window.wake(self.tick);
+            self.noted = window.limit();
+        }
     }
 
     /// The slot of a key and its freshness, if that may be served.

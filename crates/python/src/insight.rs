@@ -4,9 +4,10 @@ use forecache_core::features::NAMES;
 use forecache_core::learner::{Explanation, Learning};
 use forecache_core::policy::Objective;
 use forecache_core::school::{Lesson, NEVER};
+use forecache_core::window::Stretch;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 /// The policy that decides while none is followed.
 const LEARNED: &str = "learned";
@@ -73,4 +74,18 @@ pub fn turns(timetable: &[Lesson]) -> Vec<(u64, Option<u64>)> {
 /// The same, back.
 pub fn timetable(turns: Vec<(u64, Option<u64>)>) -> Vec<Lesson> {
     turns.into_iter().map(|(begun, used)| Lesson { begun, used: used.unwrap_or(NEVER) }).collect()
+}
+
+/// Columns of recent accesses as bytes: ids, weights and ticks, of 4 bytes each.
+pub fn window<'py>(py: Python<'py>, view: &Stretch) -> PyResult<Bound<'py, PyDict>> {
+    let ids: Vec<u8> = view.rows.iter().flat_map(|row| row.id.to_ne_bytes()).collect();
+    let weights: Vec<u8> = view.rows.iter().flat_map(|row| row.weight.to_ne_bytes()).collect();
+    let ticks: Vec<u8> = view.rows.iter().flat_map(|row| row.tick.to_ne_bytes()).collect();
+    let told = PyDict::new(py);
+    for (name, column) in [("ids", ids), ("weights", weights), ("ticks", ticks)] {
+        told.set_item(name, PyBytes::new(py, &column))?;
+    }
+    told.set_item("rate", view.rate)?;
+    told.set_item("is_part", view.is_part)?;
+    Ok(told)
 }

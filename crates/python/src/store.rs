@@ -279,6 +279,18 @@ impl Store {
         found.map(|learning| insight::learning(py, &learning)).transpose()
     }
 
+    /// From now on every part keeps recent accesses, in so many bytes all together.
+    fn _watch(&self, bytes: usize) {
+        let parts = self.shards.iter().count();
+        self.shards.iter().for_each(|mut shard| shard.store.watch(bytes / parts));
+    }
+
+    /// Recent accesses of a part, if they are kept.
+    fn _window<'py>(&self, py: Python<'py>, shard: usize) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let view = self.shards.iter().nth(shard).and_then(|shard| Some(shard.store.window()?.view()));
+        view.map(|view| insight::window(py, &view)).transpose()
+    }
+
     /// The turns at which each lesson of the first shard began and counted; None in place of a turn that never came.
     fn _timetable(&self) -> Vec<(u64, Option<u64>)> {
         let shard = self.shards.iter().next().expect("there is a shard");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self, TypeVar, cast, overload
 
@@ -10,11 +11,12 @@ from forecache.serve.decorator import CachedFunction, Recipe, decorate
 from forecache.serve.learning import Transparent
 from forecache.serve.loader import Keep, Loader
 from forecache.serve.model import usable_model
+from forecache.serve.outlook import Measured
 from forecache.serve.signal import DUE, MISSING
 from forecache.serve.stats import Stats
 from forecache.serve.views import StoredMapping
 from forecache.serve.weigh import estimate_bytes
-from forecache.units import Duration, parse_duration, parse_ttl
+from forecache.units import Duration, parse_duration, parse_size, parse_ttl
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +33,7 @@ P = ParamSpec("P")
 LARGEST_SEED: Final = 2**64 - 1
 
 
-class Cache(Transparent[K, V], StoredMapping[K, V]):
+class Cache(Transparent[K, V], Measured[K, V], StoredMapping[K, V]):
     """Keys to values within a budget of entries or of bytes; safe from many threads, tasks and after a fork.
 
     >>> cache = Cache(capacity=1000, ttl="5m")
@@ -59,6 +61,7 @@ class Cache(Transparent[K, V], StoredMapping[K, V]):
         clock: seconds that never go back.
         seed: of every random choice.
         shards: independent parts with a lock each; one is right unless threads run without the GIL.
+        curve_bytes: most memory for recent accesses, from which `curve` tells what other sizes would bring; 0 for none.
         record: an `AccessLog`, or the directory of one, to which every access is recorded.
 
     Raises:
@@ -68,8 +71,9 @@ class Cache(Transparent[K, V], StoredMapping[K, V]):
     Values may leave at any time; `set` says whether one stayed.
     """
 
-    __slots__ = ("_loader", "_log", "_parameters")
+    __slots__ = ("_began", "_loader", "_log", "_parameters")
 
+    _began: float
     _loader: Loader
     _log: AccessLog | None
     _parameters: dict[str, Any]
@@ -91,6 +95,7 @@ class Cache(Transparent[K, V], StoredMapping[K, V]):
         model: str | os.PathLike[str] | None = None,
         seed: int = 0,
         shards: int = 1,
+        curve_bytes: int | str = "1MiB",
         record: AccessLog | str | os.PathLike[str] | None = None,
     ) -> Self:
         """Checks all arguments, and makes an empty cache."""
@@ -127,9 +132,12 @@ class Cache(Transparent[K, V], StoredMapping[K, V]):
         )
         if log is not None:
             log.follow(self)
+        if (window := parse_size(curve_bytes)) > 0:
+            self._watch(window)
         self._log = log
         self._loader = Loader(self, None if negative_ttl is None else parse_duration(negative_ttl), clock)
         self._parameters = {"capacity": budget, "policy": policy, "ttl": ttl, "stale_ttl": stale_ttl, "typed": True}
+        self._began = time.monotonic()
         return self
 
     def get_or_load(
