@@ -10,6 +10,8 @@ ForecacheError
 ├─ LoadInterruptedError                 a load that others waited for was interrupted
 ├─ OriginError                          the database of record did not do what it was asked
 │  ├─ OriginUnavailableError            it cannot be reached, does not answer in time, or is overloaded
+│  ├─ SourceBusyError                   another process follows its changes
+│  ├─ ChangeLogError                    it tells its changes in a way that is not understood
 │  ├─ TableError                        a table or column is not there, or the table has no primary key
 │  ├─ StatementError                    it refused a statement or a value
 │  ├─ ConstraintError                   a row would break a constraint; nothing was changed
@@ -28,6 +30,7 @@ from __future__ import annotations
 
 __all__ = [
     "CapacityError",
+    "ChangeLogError",
     "ConfigurationError",
     "ConstraintError",
     "DurationError",
@@ -41,6 +44,7 @@ __all__ = [
     "OriginError",
     "OriginUnavailableError",
     "OutcomeUnknownError",
+    "SourceBusyError",
     "StatementError",
     "TableError",
     "TraceError",
@@ -88,6 +92,14 @@ class OriginError(ForecacheError):
 
 class OriginUnavailableError(OriginError):
     """It cannot be reached, does not answer in time, or is overloaded; nothing was changed. Ask again later."""
+
+
+class SourceBusyError(OriginError):
+    """Another process follows the changes of the database; stand by, and try again."""
+
+
+class ChangeLogError(OriginError):
+    """The database tells its changes in a way that is not understood."""
 
 
 class TableError(OriginError):

@@ -13,25 +13,16 @@ caches: whoever uses it commits first, and then invalidates what the transaction
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
+
+from forecache.coherence.changes import EVERY, Change, Every, Key
 
 __all__ = ["EVERY", "AsyncTransaction", "Batch", "Change", "Every", "Key", "Origin", "Row", "Table", "Transaction"]
 
-Key = Hashable  # the value of the primary key as the database returns it; a tuple where it has several columns
 Row = Any  # dict[str, Any], or the msgspec.Struct that the table was declared with
-
-
-class Every(Enum):
-    """The type of `EVERY`."""
-
-    EVERY = "every key"
-
-
-EVERY: Final = Every.EVERY  # in place of a key: any row of the table may have changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +59,6 @@ class Batch(NamedTuple):
     )
     stamp: int | None  # every change numbered below it is in the snapshot; None if the origin does not number changes
     read_at: float  # seconds of time.monotonic() just before the query: the rows are not older
-
-
-class Change(NamedTuple):
-    """A row that was written or deleted."""
-
-    table: str
-    key: Key | Literal[Every.EVERY]
 
 
 class Transaction(Protocol):
