@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -76,6 +77,8 @@ async def test_cancelled_reads_and_entries_give_their_connections_back(opened: O
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait([task])
+    while any(thread.name.startswith("forecache-transaction") for thread in threading.enumerate()):
+        await asyncio.sleep(0.01)  # they undo what was begun, and would wait for the next writer
     async with origin.atransaction() as one:
         await one.put(table, {"id": 1, "n": 1})
         assert (await origin.aread(table, [1])).rows == {}  # a second connection

@@ -104,14 +104,16 @@ def test_a_server_that_does_not_answer_is_given_up_in_time(opened: Open, url: st
     origin.close()
 
 
-def test_a_statement_may_not_take_longer_than_the_timeout(opened: Open, url: str) -> None:
+def test_a_statement_that_takes_longer_than_the_timeout_ends_and_its_locks_with_it(opened: Open, url: str) -> None:
     origin = opened(url, timeout=0.3)
     transaction = origin.transaction()
     with pytest.raises(OriginUnavailableError), transaction:
         transaction.update(origin.table("t"), 1, {"n": 5})
-        transaction.execute("SELECT pg_sleep(20)", tables=["t"])
+        transaction.execute("SELECT pg_sleep(600)", tables=["t"])
     assert transaction.changes == ()
     assert origin.read(origin.table("t"), [1]).rows[1]["n"] == 1
+    with psycopg.connect(url, autocommit=True, options="-c statement_timeout=60s") as other:
+        other.execute("UPDATE t SET n = 7")  # waits for the lock
     origin.close()
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar
 from forecache.errors import ConfigurationError, OriginError, OriginUnavailableError
 from forecache.extras import extra
 from forecache.serve.origin import Batch, Key, Table
+from forecache.serve.origins.cancel import cancel
 from forecache.serve.origins.pgsql import Postgresql
 from forecache.serve.origins.plan import Answer, Plan, Statement, arun, run
 from forecache.serve.origins.pool import LostError, Pool, TaskPool, TaskPools
@@ -56,21 +57,25 @@ class Timed:
         return status == TransactionStatus.IDLE and not self.outdated
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
-        """Errors of the driver, as those of our tree."""
+    def translated(self, statement: Statement) -> Iterator[None]:
+        """Errors of the driver, as those of our tree; a statement that took too long is cancelled."""
         try:
             yield
         except (psycopg.Error, UnicodeError, OverflowError) as error:
+            if self.took_too_long(error) and statement is not Postgresql.commit:  # which may be waiting for a replica
+                cancel(self.pgconn)
             self.outdated = self.outdated or state_of(error) == OUTDATED
             raise self.translation(error) from error
+
+    def took_too_long(self, error: Exception) -> bool:
+        """Whether the server did not answer in time, and may still be at it."""
+        return isinstance(error, psycopg.OperationalError) and not state_of(error) and not self.closed
 
     def translation(self, error: Exception) -> OriginError:
         """An error while a statement ran."""
         if self.outdated:
             return LostError(f"{self.name}: the columns of a table changed; ask again")
-        if not state_of(error) and isinstance(error, psycopg.OperationalError):
-            if self.closed:
-                return LostError(f"{self.name}: {first_line(error)}")
+        if self.took_too_long(error):
             return OriginUnavailableError(f"{self.name} did not answer within {self.seconds:g} seconds")
         if self.closed:
             return LostError(f"{self.name}: {first_line(error)}")
@@ -86,7 +91,7 @@ class ThreadConnection(Timed, psycopg.Connection[Any]):
 
     def ask(self, statement: Statement) -> Answer:
         """Asks."""
-        with self.translated():
+        with self.translated(statement):
             cursor = self.execute(statement.sql, statement.parameters)
             return Answer(cursor.fetchall() if cursor.description else (), *shape(cursor))
 
@@ -100,7 +105,7 @@ class TaskConnection(Timed, psycopg.AsyncConnection[Any]):
 
     async def ask(self, statement: Statement) -> Answer:
         """Asks."""
-        with self.translated():
+        with self.translated(statement):
             cursor = await self.execute(statement.sql, statement.parameters)
             return Answer(await cursor.fetchall() if cursor.description else (), *shape(cursor))
 
