@@ -1,0 +1,88 @@
+"""What a `Sequencer` wants to be done, in this order, and how a shard answers."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from forecache.coherence.changes import Change
+
+__all__ = [
+    "FENCED",
+    "GONE",
+    "Acknowledge",
+    "Apply",
+    "Begin",
+    "Connect",
+    "Effect",
+    "End",
+    "Look",
+    "Open",
+    "Sample",
+    "Stop",
+]
+
+GONE: Final = -1  # answer of a shard whose state was lost: flushed, evicted, or deleted by whoever distrusts it
+FENCED: Final = -2  # answer of a shard that another sequencer has taken
+
+
+class Connect(NamedTuple):
+    """Drop the connection to a shard, make another, and say `connected`."""
+
+    shard: int
+
+
+class Open(NamedTuple):
+    """Begin an epoch: nothing is there."""
+
+    shard: int
+    epoch: str
+
+
+class Apply(NamedTuple):
+    """End copies and leases, and note that in the log; in one step, and only in this epoch."""
+
+    shard: int
+    epoch: str
+    number: int  # of the entry
+    changes: tuple[Change, ...]
+
+
+class Begin(NamedTuple):
+    """Begin a beacon in this epoch; the answer is its number."""
+
+    shard: int
+    epoch: str
+
+
+class Sample(NamedTuple):
+    """Ask the database what can be seen, and for this message in its log, in one statement."""
+
+    content: bytes
+
+
+class Look(NamedTuple):
+    """Ask the database what can be seen."""
+
+
+class End(NamedTuple):
+    """End a beacon in this epoch."""
+
+    shard: int
+    epoch: str
+    beacon: int
+    xmin: int
+
+
+class Acknowledge(NamedTuple):
+    """Tell the database that all up to a position is applied."""
+
+    position: int
+
+
+class Stop(NamedTuple):
+    """Leave the database to others, and begin anew: standing by."""
+
+    reason: str
+
+
+Effect = Connect | Open | Apply | Begin | Sample | Look | End | Acknowledge | Stop

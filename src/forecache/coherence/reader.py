@@ -1,0 +1,189 @@
+"""`Reader`: what one process knows of one shard, and so how current its copies of that shard's rows are.
+
+It decides, and does nothing: answers of the shard go in, effects come out, and time is an argument. Whoever runs it
+asks the shard for its log again and again on a connection of its own, and carries the effects out in their order: what
+ended is dropped before anything is proven of what is left.
+
+    a gap in the log, another epoch, a log that is behind   drop all copies
+    a proof                                                 counts requests of this connection to this server alone
+    a copy from the shared tier                             may stay if it is of this epoch, its shard was not behind
+                                                            us, and nothing ended it since it was asked for
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from forecache.coherence.changes import EVERY, Change
+from forecache.coherence.shard import Entry, Meta, Reading
+
+__all__ = ["Drop", "Effect", "Flush", "Prove", "Reader", "Ticket"]
+
+RECORDS: Final = 64  # requests whose answers may still prove something: seconds of beacons
+REMEMBERED: Final = 8_192  # changes; a load that began before the oldest of them is not kept
+EVENTS: Final = 64  # kept for whoever asks why a copy was wrong
+
+UNKNOWN: Final = float("-inf")
+
+
+class Flush(NamedTuple):
+    """Drop all copies, and whatever loads in flight may bring."""
+
+
+class Drop(NamedTuple):
+    """Drop copies, and whatever loads in flight may bring for them."""
+
+    changes: tuple[Change, ...]
+
+
+class Prove(NamedTuple):
+    """All copies that are here are current as of a moment; minus infinity: nothing is known of those there were."""
+
+    at: float
+    beacon: int
+
+
+Effect = Flush | Drop | Prove
+
+
+class Ticket(NamedTuple):
+    """What was known when a row was asked for."""
+
+    epoch: str
+    flushes: int
+    position: int
+
+
+class Reader:
+    """The machine, for one shard."""
+
+    def __init__(self) -> None:
+        """Nothing is known."""
+        self.epoch = ""  # "" while none is known
+        self.position = 0  # number of the last entry that was applied here
+        self.proven_at = UNKNOWN  # all copies are current as of this moment
+        self.beacon = 0  # that proved it
+        self.connection = 0  # number of the connection that counts
+        self.flushes = 0
+        self.gaps = 0  # times that entries were missing
+        self.events: deque[tuple[object, ...]] = deque(maxlen=EVENTS)  # the last, for whoever looks for an error
+        self._history = ""
+        self._begun: list[int] = []  # numbers of beacons that had begun, rising;
+        self._asked_at: list[float] = []  # and the latest moment at which was asked with this answer
+        self._ended: dict[Change, int] = {}  # numbers of the entries that ended copies last
+        self._horizon = 0  # entries up to this number may be forgotten there
+
+    def connected(self) -> int:
+        """There is a new connection: what was counted on another proves nothing here."""
+        self.connection += 1
+        self._forget_records("")
+        self.events.append(("connected", self.connection))
+        return self.connection
+
+    def polled(self, connection: int, sent_at: float, reading: Reading, entries: Sequence[Entry]) -> list[Effect]:
+        """The shard answered with its state and its log.
+
+        Args:
+            connection: on which it was asked, as `connected` said.
+            sent_at: moment before the request was sent.
+            reading: the shard's state.
+            entries: of its log after `position`, in order; maybe not all of them.
+        """
+        if connection != self.connection:
+            return []
+        self.events.append(("polled", sent_at, reading, len(entries)))
+        meta = reading.meta
+        if meta is None:
+            return self._begin(reading, "", 0) if self.epoch else []
+        if reading.history != self._history:
+            self._forget_records(reading.history)
+        if meta.epoch != self.epoch:
+            effects = self._begin(reading, meta.epoch, meta.last)
+        elif meta.last < self.position or not self._follows(meta, entries):
+            self.gaps += 1
+            effects = self._begin(reading, meta.epoch, meta.last)
+        else:
+            effects = [self._apply(entry) for entry in entries]
+        self._record(meta.begun, sent_at)
+        if self.position == meta.last and (at := self._proof(meta.done)) > self.proven_at:
+            self.proven_at, self.beacon = at, meta.done
+            effects.append(Prove(at, meta.done))
+        return effects
+
+    def proven(self, reading: Reading) -> float:
+        """The moment as of which a value is current that came with a state of the shard; minus infinity if unknown."""
+        meta = reading.meta
+        if meta is None or meta.epoch != self.epoch or reading.history != self._history:
+            return UNKNOWN
+        return self._proof(meta.done)
+
+    def ticket(self) -> Ticket:
+        """To be taken before a row is asked for."""
+        return Ticket(self.epoch, self.flushes, self.position)
+
+    def may_keep(self, ticket: Ticket, change: Change, reading: Reading | None) -> bool:
+        """Whether a row that was asked for with a ticket may stay here.
+
+        Args:
+            ticket: taken before it was asked for.
+            change: its table and key.
+            reading: that came with it from the shared tier; None if it was read from the database.
+        """
+        if not self.epoch or ticket.epoch != self.epoch or ticket.flushes != self.flushes:
+            return False
+        if reading is not None:
+            meta = reading.meta
+            if meta is None or meta.epoch != self.epoch or meta.last < self.position:
+                return False
+        ended = max(self._ended.get(change, 0), self._ended.get(Change(change.table, EVERY), 0))
+        return ticket.position >= max(ended, self._horizon)
+
+    def _follows(self, meta: Meta, entries: Sequence[Entry]) -> bool:
+        """Whether the entries continue where we are."""
+        if not entries:
+            return meta.last == self.position
+        return all(entry.number == self.position + at for at, entry in enumerate(entries, 1))
+
+    def _begin(self, reading: Reading, epoch: str, position: int) -> list[Effect]:
+        """Forgets everything, and goes on at the end of the log."""
+        if epoch != self.epoch:
+            self._forget_records(reading.history)
+        self.epoch, self.position, self.proven_at, self.beacon = epoch, position, UNKNOWN, 0
+        self.flushes += 1
+        self._ended.clear()
+        self._horizon = position
+        self.events.append(("flushed", epoch, position))
+        return [Prove(UNKNOWN, 0), Flush()]
+
+    def _apply(self, entry: Entry) -> Effect:
+        self.position = entry.number
+        for change in entry.changes:
+            self._ended.pop(change, None)  # to the end: the oldest come first
+            self._ended[change] = entry.number
+        while len(self._ended) > REMEMBERED:
+            oldest = next(iter(self._ended))
+            self._horizon = self._ended.pop(oldest)
+        self.events.append(("applied", entry))
+        return Drop(entry.changes)
+
+    def _record(self, begun: int, sent_at: float) -> None:
+        if self._begun and self._begun[-1] == begun:
+            self._asked_at[-1] = max(sent_at, self._asked_at[-1])
+            return
+        self._begun.append(begun)
+        self._asked_at.append(sent_at)
+        if len(self._begun) > RECORDS:
+            del self._begun[0], self._asked_at[0]
+
+    def _proof(self, done: int) -> float:
+        """The latest moment at which was asked before beacon `done` began."""
+        at = bisect_left(self._begun, done)
+        return self._asked_at[at - 1] if at else UNKNOWN
+
+    def _forget_records(self, history: str) -> None:
+        self._history = history
+        self._begun.clear()
+        self._asked_at.clear()
