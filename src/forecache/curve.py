@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from forecache.errors import CapacityError
+from forecache.errors import CapacityError, ConfigurationError
 from forecache.units import Weights
+
+if TYPE_CHECKING:
+    import os
 
 __all__ = ["MissRatioCurve"]
 
@@ -73,8 +79,41 @@ class MissRatioCurve:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self)
+        """As JSON can hold it; errors that are not known are None."""
+        return asdict(self) | {"errors": tuple(None if math.isnan(error) else error for error in self.errors)}
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, Any]) -> Self:
+        """What `to_dict` was made of.
+
+        Raises:
+            ConfigurationError: a column is missing, or there is one that no curve has.
+        """
+        try:
+            columns = {name: tuple(written[name]) for name in ("capacities", "hit_ratios", "samples")}
+            errors = tuple(math.nan if error is None else error for error in written["errors"])
+            return cls(**{**written, **columns, "errors": errors})
+        except (KeyError, TypeError) as error:
+            raise ConfigurationError(f"this is no curve ({error}); expected what MissRatioCurve.save writes") from error
+
+    def save(self, path: str | os.PathLike[str], *others: MissRatioCurve) -> None:
+        """Writes this curve, and others, to a file of JSON that `forecache size` takes."""
+        Path(path).write_text(json.dumps([curve.to_dict() for curve in (self, *others)]), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Sequence[Self]:
+        """The curves in a file.
+
+        Raises:
+            ConfigurationError: it holds something else.
+        """
+        try:
+            written = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{path}: not readable as JSON ({error})") from error
+        if not isinstance(written, list) or not written or not all(isinstance(one, dict) for one in written):
+            raise ConfigurationError(f"{path}: expected a list of curves, as MissRatioCurve.save writes it")
+        return [cls.from_dict(one) for one in written]
 
 
 def _between(capacities: tuple[int, ...], values: tuple[float, ...], capacity: float) -> float:

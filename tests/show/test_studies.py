@@ -105,3 +105,28 @@ def test_size_needs_to_know_how_much_traffic_there_is(tmp_path: Path) -> None:
     ended = sized(path, "--entry-size", "1KiB")
     assert ended.returncode == 2
     assert "give requests_per_second" in ended.stderr
+
+
+def test_size_of_saved_curves_is_that_of_the_trace(file: Path, tmp_path: Path) -> None:
+    lru, fifo = (miss_ratio_curve(Trace.read(file), policy=name) for name in ("lru", "fifo"))
+    lru.save(tmp_path / "saved.json", fifo)
+    found = json.loads(sized(tmp_path / "saved.json", "--entry-size", "1KiB", "--policies", "fifo", "--json").stdout)
+    expected = optimal_size(lru, cost_per_miss="2ms", price_per_gib_month=3.5, entry_bytes="1KiB")
+    assert found["advice"] == str(expected)
+    assert [row["policy"] for row in found["policies"]] == ["lru", "fifo"]
+    ended = sized(tmp_path / "saved.json", "--entry-size", "1KiB")
+    assert (ended.returncode, "no curve of 'min' was saved; there are those of lru, fifo" in ended.stderr) == (2, True)
+
+
+def test_a_divided_history_is_studied_like_a_trace(file: Path, tmp_path: Path) -> None:
+    divided = tmp_path / "divided"
+    ended = run("history", "divide", file, "-o", divided, "--partitions", 2, "--json")
+    trace = Trace.read(file)
+    expected = {"partitions": 2, "accesses": len(trace), "unique": trace.unique}
+    assert json.loads(ended.stdout).items() >= expected.items()
+    rows = json.loads(run("curve", divided, "--policies", "lru,min", "--capacities", "50%", "--json").stdout)
+    whole = [miss_ratio_curve(trace, ["50%"], policy=name).hit_ratios[0] for name in ("lru", "min")]
+    assert [row["hit_ratio"] for row in rows] == pytest.approx(whole, abs=0.03)
+    assert sized(divided, "--workers", 2).stdout.rstrip().splitlines()[-1].startswith("Give the cache ")
+    ended = run("curve", divided, "--sample", 0.5)
+    assert (ended.returncode, "leave --sample away" in ended.stderr) == (2, True)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from forecache.show.options import Format, Json, Seed, listed
 from forecache.show.output import print_json, print_tables
-from forecache.show.studies import Sample, WeightsOption, curves_of, prepare_pictures
+from forecache.show.sources import Dask, Source, Workers, engine
+from forecache.show.studies import Sample, WeightsOption, prepare_pictures
 
 if TYPE_CHECKING:
-    from forecache.record.trace import Trace
     from forecache.show.progress import Silence
     from forecache.show.sizing import Answer
     from forecache.units import Weights
 
 __all__ = ["attach"]
+
+LEARNED: Final = "learned"  # the policy that is recommended for, unless somebody says
 
 
 def attach(app: typer.Typer) -> None:
@@ -26,7 +28,7 @@ def attach(app: typer.Typer) -> None:
 
 
 def size(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A trace, or the directory of an access log.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A trace, a log, a divided history, or saved curves.")],
     *,
     cost_per_miss: Annotated[
         str, typer.Option(metavar="COST", help="Money, or how long a core of the database is busy, as in '2ms'.")
@@ -43,7 +45,9 @@ def size(
     target_hit_ratio: Annotated[float | None, typer.Option(help="For which the least size is wanted.")] = None,
     most_misses: Annotated[float | None, typer.Option(help="A second, for which the least size is wanted.")] = None,
     today: Annotated[str | None, typer.Option(metavar="SIZE", help="Size of the cache as it is, as '64MiB'.")] = None,
-    policy: Annotated[str, typer.Option(help="Policy that the recommendation is for.")] = "learned",
+    policy: Annotated[
+        str | None, typer.Option(help="That the recommendation is for; by default learned, or the first curve saved.")
+    ] = None,
     policies: Annotated[
         str | None, typer.Option(metavar="NAMES", help="To compare with; by default lru, the best classical one, min.")
     ] = None,
@@ -54,30 +58,31 @@ def size(
     as_json: Json = False,
     format: Format = None,
     seed: Seed = 0,
+    workers: Workers = 1,
+    dask: Dask = None,
 ) -> None:
     """The size that saves most after its memory is paid, and what speaks for it.
 
     Money may be of any currency. A cost that is a duration is time of a core of the database, at --core-month.
     """
-    from forecache.record.trace import Trace
     from forecache.show.progress import teller
 
     prepare_pictures(plot, html)
-    trace = Trace.read(file, format)
-    entry_bytes = None if weights == "size" else entry_size or mean_entry(trace)
     asked = {
         "cost_per_miss": cost_per_miss,
         "cost_per_hit": cost_per_hit,
         "price_per_gib_month": price,
         "core_month": core_month,
-        "entry_bytes": entry_bytes,
+        "entry_bytes": entry_size,
         "requests_per_second": requests_per_second,
         "target_hit_ratio": target_hit_ratio,
         "most_misses_per_second": most_misses,
         "today": today,
     }
-    with teller(lines=False) as told:
-        found = answer(trace, policy, policies, asked, told, sample=sample, weights=weights, seed=seed)
+    with teller(lines=False) as told, engine(workers, dask) as run:
+        source = Source.open(file, format, run)
+        asked["entry_bytes"] = None if weights == "size" else entry_size or source.mean_entry()
+        found = answer(source, policy, policies, asked, told, sample=sample, weights=weights, seed=seed)
     if plot is not None:
         from forecache.show.sizing import draw_sizing
 
@@ -89,7 +94,7 @@ def size(
     if as_json:
         rows = [row for one in found.curves for row in one.rows()]
         others = [one.to_dict() for one in found.sizings]
-        print_json({"trace": trace.name, **found.chosen.to_dict(), "policies": others, "curve": rows})
+        print_json({"trace": source.name, **found.chosen.to_dict(), "policies": others, "curve": rows})
         return
     from forecache.show.sizing import policies_table
 
@@ -97,14 +102,9 @@ def size(
     typer.echo("\n" + "\n".join([*found.notes, "", str(found.chosen)]))
 
 
-def mean_entry(trace: Trace) -> str | None:
-    """Mean bytes of the keys of a trace, if it has sizes."""
-    return f"{round(trace.unique_bytes / trace.unique)}B" if trace.has_sizes else None
-
-
 def answer(
-    trace: Trace,
-    policy: str,
+    source: Source,
+    policy: str | None,
     policies: str | None,
     asked: dict[str, Any],
     told: Silence,
@@ -115,18 +115,29 @@ def answer(
 ) -> Answer:
     """Curves of the policies, and the best size under each."""
     from forecache.show.sizing import Answer
-    from forecache.study.curves import best_classical, default_sample
-    from forecache.study.simulate import BASELINE, BOUND, check_policies
+    from forecache.study.simulate import BASELINE, check_policies
     from forecache.study.sizing import market_of, optimal_size
 
-    share = sample or default_sample(trace)
-    others = listed(policies) if policies is not None else [BASELINE, best_classical(trace, sample=share), BOUND]
-    names = check_policies([policy, *others])
-    market_of(curves_of(trace, BASELINE, 1.0, told, sizes=["1%"], weights=weights, seed=seed)[0], **prices(asked))
-    curves = curves_of(trace, ",".join(names), sample, told, sizes=None, weights=weights, seed=seed)
+    own = policy or (source.saved[0].policy if source.saved else LEARNED)
+    names = check_policies([own, *(compared(source, sample) if policies is None else listed(policies))])
+    if not source.saved:  # whether it can be answered, before long work
+        trial = source.curves([BASELINE], None, told, sizes=["1%"], weights=weights, seed=seed)[0]
+        market_of(trial, **prices(asked))
+    curves = source.curves(names, sample, told, sizes=None, weights=weights, seed=seed)
     sizings = [optimal_size(curve, **asked) for curve in curves]
     market = market_of(curves[0], **prices(asked))
-    return Answer(trace.name, sizings[0], sizings, curves, market, notes(trace, asked, market.requests_per_second))
+    return Answer(source.name, sizings[0], sizings, curves, market, notes(source, asked, market.requests_per_second))
+
+
+def compared(source: Source, sample: float | None) -> list[str]:
+    """With which policies, unless somebody says: LRU, the best classical one and foresight; or all that were saved."""
+    from forecache.study.curves import best_classical, default_sample
+    from forecache.study.simulate import BASELINE, BOUND
+
+    if source.trace is None:
+        return [curve.policy for curve in source.saved]
+    share = sample or default_sample(source.trace)
+    return [BASELINE, best_classical(source.trace, sample=share), BOUND]
 
 
 def prices(asked: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +146,7 @@ def prices(asked: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if name not in wanted}
 
 
-def notes(trace: Trace, asked: dict[str, Any], rate: float) -> list[str]:
+def notes(source: Source, asked: dict[str, Any], rate: float) -> list[str]:
     """What was assumed, in words."""
     from forecache.study.models.popularity import independence
 
@@ -144,4 +155,4 @@ def notes(trace: Trace, asked: dict[str, Any], rate: float) -> list[str]:
         said[0] += f" of a database core at {asked['core_month']:g} a month"
     said[0] += f", memory {asked['price_per_gib_month']}"
     said[0] += "." if asked["entry_bytes"] is None else f", an entry takes {asked['entry_bytes']} of it."
-    return [*said, f"{independence(trace)}"]
+    return said if source.trace is None else [*said, f"{independence(source.trace)}"]

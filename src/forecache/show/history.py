@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from forecache.show.output import print_json, print_tables
+from forecache.show.sources import Dask, Workers, engine
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,6 +44,33 @@ def clean(
     for path, reason in (report.unreadable or {}).items():
         sys.stderr.write(f"left out {path}: {' '.join(reason.split())}\n")
     show(as_json, report.to_dict(), f"{output}", rows_of(report))
+
+
+@app.command()
+def divide(
+    source: Annotated[Path, typer.Argument(metavar="HISTORY", help="Directory of cleaned logs, or a trace.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to; a new directory.")],
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="Into how many; by default one for two million rows, and at least 8.")
+    ] = None,
+    workers: Workers = 1,
+    dask: Dask = None,
+    as_json: Json = False,
+) -> None:
+    """Divide a history of any length by a hash of the key, into Parquet files that fit in memory one at a time.
+
+    The commands that study take it as they take a trace, and work on one partition after the other, or on several
+    at once with --workers or --dask.
+    """
+    from forecache.record.partitions import partition
+
+    with engine(workers, dask) as run:
+        history = partition(source, output, partitions=partitions, run=run)
+    found = {"partitions": history.count, "accesses": len(history), "unique": history.unique}
+    largest = max(part.accesses for part in history.parts)
+    rows = [(name, f"{value:,}") for name, value in {**found, "accesses of the largest": largest}.items()]
+    show(as_json, {"name": history.name, **found, "largest": largest}, f"{output}", rows)
 
 
 @app.command()

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from forecache.show.options import Format, Json, Seed, listed
 from forecache.show.output import print_json, print_tables
-
-if TYPE_CHECKING:
-    from forecache.curve import MissRatioCurve
-    from forecache.record.trace import Trace
-    from forecache.show.progress import Silence
+from forecache.show.sources import Dask, Source, Workers, engine
 
 __all__ = ["attach"]
 
@@ -39,7 +34,9 @@ def attach(app: typer.Typer) -> None:
 
 
 def curve(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Traces, or directories of access logs.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Traces, directories of logs, or divided histories.")
+    ],
     *,
     policies: Policies = None,
     sample: Sample = None,
@@ -50,6 +47,8 @@ def curve(
     as_json: Json = False,
     format: Format = None,
     seed: Seed = 0,
+    workers: Workers = 1,
+    dask: Dask = None,
 ) -> None:
     """Hit ratio against cache size, for LRU exactly or from a sample, for other policies by simulation in miniature.
 
@@ -57,14 +56,16 @@ def curve(
     unknown, and sample the share of the keys that was looked at. Capacities are in entries or, with --weights size,
     in bytes.
     """
-    from forecache.record.trace import Trace
     from forecache.show.progress import teller
+    from forecache.study.curves import CURVE_POLICIES
+    from forecache.study.simulate import check_policies
 
     prepare_pictures(plot, html)
     sizes = None if capacities is None else listed(capacities)
-    with teller(lines=False) as told:
+    names = check_policies(CURVE_POLICIES if policies is None else listed(policies))
+    with teller(lines=False) as told, engine(workers, dask) as run:
         found = [
-            curves_of(Trace.read(file, format), policies, sample, told, sizes=sizes, weights=weights, seed=seed)
+            Source.open(file, format, run).curves(names, sample, told, sizes=sizes, weights=weights, seed=seed)
             for file in files
         ]
     every = [one for curves in found for one in curves]
@@ -82,34 +83,6 @@ def curve(
     from forecache.show.curves import curves_table
 
     print_tables(*(curves_table(curves) for curves in found))
-
-
-def curves_of(
-    trace: Trace,
-    policies: str | None,
-    sample: float | None,
-    told: Silence,
-    *,
-    sizes: list[str] | None,
-    weights: Literal["unit", "size"],
-    seed: int,
-) -> list[MissRatioCurve]:
-    """The curves that options ask for."""
-    from forecache.study.curves import CURVE_POLICIES, default_sample, miss_ratio_curve
-    from forecache.study.simulate import BASELINE, check_policies
-
-    return [
-        miss_ratio_curve(
-            trace,
-            sizes,
-            policy=name,
-            sample=sample or (1.0 if name == BASELINE else default_sample(trace)),
-            weights=weights,
-            seed=seed,
-            on_progress=partial(told.step, f"{trace.name} {name}"),
-        )
-        for name in check_policies(CURVE_POLICIES if policies is None else listed(policies))
-    ]
 
 
 def prepare_pictures(plot: Path | None, html: Path | None) -> None:

@@ -75,9 +75,9 @@ def read(path: Path, format: str | None = None) -> Trace:
     if format is not None and format not in FORMATS:
         raise TraceFormatError(f"{path}: format {format!r} is unknown; expected one of {NAMES}")
     if path.is_dir():
-        from forecache.record import history
+        from forecache.record import history, partitions
 
-        return history.read(path)
+        return partitions.whole(path) if partitions.Partitions.is_at(path) else history.read(path)
     data = content.load(path)
     if not data or data.isspace():
         raise EmptyTraceError(f"{path}: the file is empty; expected at least one access; record or fetch it again")

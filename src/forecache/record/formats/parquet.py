@@ -23,7 +23,7 @@ from forecache.record.trace import Op, Trace
 with extra(TRACES):
     import polars as pl
 
-__all__ = ["decode", "encode", "readable"]
+__all__ = ["decode", "described", "encode", "readable"]
 
 OP_NAMES: Final = [op.name.lower() for op in Op]
 
@@ -36,8 +36,7 @@ def decode(data: bytes, path: Path) -> Trace:
     """
     with readable(path):
         names = list(pl.read_parquet_schema(BytesIO(data)))
-        written = pl.read_parquet_metadata(BytesIO(data)).get(METADATA_KEY, "{}")
-    metadata = _metadata(written, path)
+    metadata = described(path, data)
     if "log" in metadata:
         return _log(data, metadata, path)
     chosen = choose(names, str(path))
@@ -67,6 +66,17 @@ def readable(path: Path) -> Iterator[None]:
         raise TraceFormatError(f"{path}: not readable as Parquet ({first}); the file is damaged or cut") from error
 
 
+def described(path: Path, data: bytes | None = None) -> dict[str, Any]:
+    """What a Parquet file, or its content, tells about its trace.
+
+    Raises:
+        TraceFormatError: it cannot be read, or tells no JSON object.
+    """
+    with readable(path):
+        written = pl.read_parquet_metadata(path if data is None else BytesIO(data)).get(METADATA_KEY, "{}")
+    return _metadata(written, path)
+
+
 def _metadata(written: str, path: Path) -> dict[str, Any]:
     try:
         metadata = json.loads(written)
@@ -84,7 +94,8 @@ def encode(trace: Trace) -> bytes:
         TraceFormatError: JSON cannot hold the metadata.
     """
     try:
-        metadata = json.dumps({**trace.metadata, "name": trace.name})
+        about = {name: value for name, value in trace.metadata.items() if name != "log"}  # it is one no longer
+        metadata = json.dumps({**about, "name": trace.name})
     except (TypeError, ValueError, RecursionError) as error:
         raise TraceFormatError(f"metadata of {trace.name!r} is not what JSON can hold ({error}); use text") from error
     columns = {"time": trace.time, "key": trace.key, "size": trace.size}
