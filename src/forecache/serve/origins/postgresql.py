@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
-from forecache.errors import ConfigurationError, OriginError, OriginUnavailableError
+from forecache.errors import OriginError, OriginUnavailableError
 from forecache.extras import extra
+from forecache.libpq import name_of, parameters_of
 from forecache.serve.origin import Batch, Key, Table
 from forecache.serve.origins.cancel import cancel
 from forecache.serve.origins.pgsql import Postgresql
@@ -20,7 +21,6 @@ from forecache.units import Duration, parse_duration
 
 with extra("postgresql"):
     import psycopg
-    from psycopg.conninfo import conninfo_to_dict
     from psycopg.pq import TransactionStatus
 
 __all__ = ["PostgresqlOrigin"]
@@ -214,27 +214,6 @@ class PostgresqlOrigin:
         with connecting(self.name):
             connection = await TaskConnection.connect(**self._parameters, autocommit=True)
         return connection.timed(self.name, self._seconds)
-
-
-def parameters_of(url: str) -> dict[str, Any]:
-    """What libpq makes of a URL.
-
-    Raises:
-        ConfigurationError: nothing; the message does not repeat the URL, which may hold a password.
-    """
-    try:
-        return dict(conninfo_to_dict(url))
-    except psycopg.Error:
-        raise ConfigurationError(
-            "the URL of PostgreSQL cannot be understood; expected postgresql://user:password@host:5432/database"
-        ) from None
-
-
-def name_of(parameters: dict[str, Any]) -> str:
-    """Where the database is; without user and password."""
-    host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
-    port = f":{parameters['port']}" if parameters.get("port") else ""
-    return f"postgresql://{host}{port}/{parameters.get('dbname') or ''}"
 
 
 @contextmanager

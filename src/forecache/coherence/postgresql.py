@@ -1,0 +1,290 @@
+"""`LogSource`: what PostgreSQL commits, from its log by logical replication, whoever commits it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from forecache.coherence.asking import Asking, slot_of, translated
+from forecache.coherence.changes import EVERY, Commit, Every, Identity, Key, Message, Snapshot
+from forecache.coherence.coverage import Tables, ask_tables, complaints, publish, published
+from forecache.coherence.key_texts import loader
+from forecache.coherence.pgoutput import decode
+from forecache.coherence.replication import Keepalive, Stream, lsn
+from forecache.coherence.transactions import PREFIX, Followed, Transactions
+from forecache.errors import ChangeLogError, ConfigurationError, OriginUnavailableError, TableError
+from forecache.libpq import name_of, parameters_of
+from forecache.units import Duration, parse_duration, parse_ttl
+
+__all__ = ["LogSource"]
+
+PUBLICATION: Final = "forecache"
+SILENCE: Final = "3s"
+FLUSH_FROM: Final = 170_000  # server version that can flush a message at once
+FLUSH_ABOVE_MILLISECONDS: Final = 20  # of wal_writer_delay, for which a message would wait otherwise
+RECHECK: Final = "5s"  # after which the catalogue is asked whether tables are still what they were
+PARENTS: Final = """
+WITH RECURSIVE above (oid) AS (
+    SELECT %s::oid UNION SELECT i.inhparent FROM above AS a JOIN pg_inherits AS i ON i.inhrelid = a.oid
+) SELECT oid::bigint FROM above
+"""
+IS_PUBLISHED: Final = """
+SELECT count(*) > 0 FROM pg_publication_tables AS t
+JOIN pg_namespace AS n ON n.nspname = t.schemaname
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.tablename
+WHERE t.pubname = %s AND c.oid = %s
+"""
+SLOT: Final = """
+SELECT plugin, slot_type, database, wal_status, confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = %s
+"""
+STARTED: Final = """
+SELECT pg_postmaster_start_time()::text || '/' || coalesce((SELECT stats_reset::text FROM pg_stat_bgwriter), ''),
+    (SELECT setting FROM pg_settings WHERE name = 'wal_writer_delay')
+"""  # statistics begin anew when the server recovers from a crash of one of its processes
+SNAPSHOT: Final = "SELECT pg_current_snapshot()::text"
+
+
+class LogSource:
+    """Follows some tables of one database; the slot lets one process do so at a time.
+
+    Args:
+        url: of the database, as libpq takes it; of the primary, and past any pooler.
+        tables: names of the tables, as origins call them, with the columns of their primary keys.
+        slot: the replication slot; by default one named after the database.
+        publication: that has the tables.
+        create: make the publication and the slot, or add tables, if they lack.
+        standby: its `application_name`, by which `synchronous_standby_names` may call it.
+        silence: without a sign of life after which the connection is given up, by both sides.
+        timeout: for a connection, and for each statement.
+        recheck: after which the catalogue is asked again whether the tables are what they were.
+
+    A slot that nobody reads keeps the log of the database: bound it by `max_slot_wal_keep_size`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        tables: Mapping[str, Sequence[str]],
+        *,
+        slot: str | None = None,
+        publication: str = PUBLICATION,
+        create: bool = True,
+        standby: str = "forecache",
+        silence: Duration = SILENCE,
+        timeout: Duration = "5s",
+        recheck: Duration = RECHECK,
+    ) -> None:
+        """Connects to nothing yet."""
+        self._parameters = parameters_of(url) | {"application_name": standby}
+        self._seconds = parse_duration(timeout)
+        self._parameters.setdefault("connect_timeout", max(2, round(self._seconds)))
+        self.name = name_of(self._parameters)
+        self._wanted = {name: tuple(key) for name, key in tables.items()}
+        self._slot_name = slot
+        self._publication = publication
+        self._create = create
+        self._silence = parse_ttl(silence)
+        self._asking: Asking | None = None
+        self._stream: Stream | None = None
+        self._recheck_seconds = parse_ttl(recheck)
+        self._sample = SNAPSHOT
+        self._last: tuple[str, int] | None = None  # the log, and how far it was confirmed, when it was closed
+
+    def open(self) -> Identity:
+        """Begins to follow."""
+        self.close()
+        try:
+            with translated(self.name):
+                return self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> Identity:
+        self._asking = asking = Asking.to(self.name, self._parameters, self._seconds)
+        self._slot = self._slot_name or slot_of(asking.info.dbname)
+        self._tables = self._check()
+        self._cover()
+        near = self.snapshot().xmax
+        self._find_slot()
+        self._stream = stream = Stream(self.name, self._parameters, self._silence, self._seconds)
+        system = stream.start(self._slot, self._publication)
+        at = self._find_slot()  # now that nobody else moves it
+        if self._last is None or at > self._last[1]:
+            self._last = f"{self._slot}:{at:X}", at
+        self._followed = self._loaders()
+        self._transactions = Transactions(self._resolve, near, self._renewed)
+        self._recheck_at = time.monotonic() + self._recheck_seconds
+        started, delay = asking.ask(STARTED)[0]
+        must_flush = asking.info.server_version >= FLUSH_FROM and int(delay) > FLUSH_ABOVE_MILLISECONDS
+        flush = ", true" if must_flush else ""
+        self._sample = f"SELECT pg_current_snapshot()::text, pg_logical_emit_message(false, '{PREFIX}', %s{flush})"
+        return Identity(system.number, system.timeline, started, self._last[0])
+
+    def poll(self, seconds: float) -> list[Commit | Message]:
+        """What came, in the order of the log."""
+        stream, deadline = self._opened(), time.monotonic() + seconds
+        try:
+            self._recheck()
+            while True:
+                found = self._take(stream, max(0.0, deadline - time.monotonic()))
+                stream.report_if_moved()
+                if found or time.monotonic() >= deadline:
+                    return found
+        except BaseException:
+            self.close()
+            raise
+
+    def _take(self, stream: Stream, seconds: float) -> list[Commit | Message]:
+        found: list[Commit | Message] = []
+        for data in stream.read(seconds):
+            if isinstance(data, Keepalive):
+                if not self._transactions.is_open:
+                    stream.progress.pass_by(data.position)
+                continue
+            event = self._transactions.feed(decode(data))
+            if event is not None:
+                found.append(event)
+                if isinstance(event, Commit):
+                    stream.progress.tell(event.position)
+        return found
+
+    def snapshot(self) -> Snapshot:
+        """What can be seen now."""
+        return Snapshot.parse(self._ask(SNAPSHOT)[0][0])
+
+    def sample(self, message: bytes) -> Snapshot:
+        """What can be seen now; all of it is told before this message is."""
+        return Snapshot.parse(self._ask(self._sample, [message])[0][0])
+
+    def acknowledge(self, position: int) -> None:
+        """Everything up to a position is done with."""
+        stream = self._opened()
+        stream.progress.acknowledge(position)
+        try:
+            stream.report_if_moved()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Stops, and lets others follow."""
+        stream, asking = self._stream, self._asking
+        self._stream = self._asking = None
+        if stream is not None:
+            if self._last is not None:
+                self._last = self._last[0], max(self._last[1], stream.progress.position)
+            stream.close()
+        if asking is not None:
+            asking.close()
+
+    def _opened(self) -> Stream:
+        if self._stream is None:
+            raise OriginUnavailableError(f"{self.name} is not followed; open the source first")
+        return self._stream
+
+    def _ask(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        if self._asking is None:
+            raise OriginUnavailableError(f"{self.name} is not followed; open the source first")
+        try:
+            with translated(self.name):
+                return self._asking.ask(sql, parameters)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check(self) -> Tables:
+        """The tables as they are, if all can be followed."""
+        tables = ask_tables(self._ask, self._wanted)
+        found = [
+            text for name, members in tables.members.items() for text in complaints(name, members, self._wanted[name])
+        ]
+        if found:
+            raise TableError(f"{self.name}: {'; '.join(found)}")
+        return tables
+
+    def _cover(self) -> None:
+        """Sees to it that the publication has the tables."""
+        level = self._ask("SHOW wal_level")[0][0]
+        if level != "logical":
+            raise ConfigurationError(
+                f"{self.name} has wal_level={level}; set wal_level=logical and restart it, or follow it without a slot"
+            )
+        lacking = published(self._ask, self._publication, self._tables)
+        if lacking and not self._create:
+            raise TableError(
+                f"publication {self._publication!r} of {self.name} lacks {', '.join(lacking)}, so their changes are "
+                "not told; forecache doctor --fix adds them"
+            )
+        if lacking:
+            self._last = None  # what was written meanwhile is not told
+            publish(self._ask, self._publication, self._tables, lacking)
+
+    def _find_slot(self) -> int:
+        """Where the slot is; makes it if it lacks."""
+        found = self._ask(SLOT, [self._slot])
+        if not found and not self._create:
+            raise ConfigurationError(
+                f"{self.name} has no replication slot {self._slot!r}; forecache doctor --fix makes it"
+            )
+        if not found:
+            made = self._ask("SELECT lsn::text FROM pg_create_logical_replication_slot(%s, 'pgoutput')", [self._slot])
+            return lsn(made[0][0])
+        plugin, kind, database, status, position = found[0]
+        assert self._asking is not None  # noqa: S101 - tells the type checker
+        if (plugin, kind, database) != ("pgoutput", "logical", self._asking.info.dbname):
+            raise ConfigurationError(
+                f"slot {self._slot!r} of {self.name} is {kind}, {plugin or 'without plugin'}, of database "
+                f"{database or 'none'}; choose another name for ours"
+            )
+        if status == "lost" and self._create:
+            self._ask("SELECT pg_drop_replication_slot(%s)", [self._slot])
+            return self._find_slot()
+        return lsn(position or "0/0")
+
+    def _loaders(self) -> dict[str, Followed]:
+        """The tables, with what makes keys of texts."""
+        assert self._asking is not None  # noqa: S101 - tells the type checker
+        with translated(self.name):
+            return {
+                name: Followed(name, key, loader(self._asking, self._tables.members[name][0].address, key))
+                for name, key in self._wanted.items()
+            }
+
+    def _renewed(self, content: bytes) -> Sequence[str]:
+        """Tables that a message is about: all, or those that an oid is a part of."""
+        if content == b"*":
+            return list(self._followed)
+        return self._tables.names.get(int(content), ()) if content.isdigit() else ()
+
+    def _resolve(self, oid: int) -> Sequence[Followed]:
+        """The tables that a relation is a part of; one that is not known is asked for."""
+        names = self._tables.names.get(oid)
+        if names is None:
+            above = [row[0] for row in self._ask(PARENTS, [oid])]
+            names = tuple(dict.fromkeys(name for one in above for name in self._tables.names.get(one, ())))
+        if not names and not self._ask(IS_PUBLISHED, [self._publication, oid])[0][0]:
+            # it was a part when it was written, and is none any more: of one of those that have parts
+            return [Followed(name, (), every) for name, members in self._tables.members.items() if len(members) > 1]
+        return [self._followed[name] for name in names]
+
+    def _recheck(self) -> None:
+        """Asks, when something happened and now and then, whether the tables are still what they were."""
+        if not self._transactions.has_new_schema and time.monotonic() < self._recheck_at:
+            return
+        is_told = self._transactions.has_new_schema
+        self._transactions.has_new_schema = False
+        self._recheck_at = time.monotonic() + self._recheck_seconds
+        tables = self._check()
+        lacking = published(self._ask, self._publication, tables)
+        moved = any(tables.members[name][0].oid != self._tables.members[name][0].oid for name in tables.members)
+        if lacking or moved or (not is_told and set(tables.names) != set(self._tables.names)):
+            self._last = None
+            raise ChangeLogError(f"{self.name}: tables are not what they were; open the source again")
+        self._tables = tables
+
+
+def every(texts: Sequence[bytes]) -> Key | Every:
+    """No key is known."""
+    return EVERY
