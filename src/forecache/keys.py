@@ -7,7 +7,7 @@ Keys of one type that are equal have one name, as Decimal("1") and Decimal("1.0"
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from forecache.errors import KeyTypeError
 
-__all__ = ["encode_key"]
+__all__ = ["decode_key", "encode_key"]
 
 LONGEST: Final = 200  # bytes of a name; longer keys are named by a digest of 256 bits and their beginning
 BEGINNING: Final = 64  # bytes
@@ -42,6 +42,38 @@ def encode_key(key: Any) -> bytes:
     if len(name) <= LONGEST:
         return name
     return b"#" + blake2b(name, digest_size=32).hexdigest().encode() + b":" + name[:BEGINNING]
+
+
+def decode_key(name: bytes) -> Any:
+    """The key of a name: one that is equal to that which was named, and of its type.
+
+    >>> decode_key(b"i42"), decode_key(b"(2:i12:sx)")
+    (42, (1, 'x'))
+
+    Raises:
+        ValueError: it is no name, or that of a long key, in which the key is not.
+    """
+    return _key(name, DEEPEST)
+
+
+def _key(name: bytes, depth: int) -> Any:
+    kind, rest = name[:1], name[1:]
+    try:
+        if kind == b"(" and depth:
+            return tuple(_key(item, depth - 1) for item in _items(rest))
+        return KEYS[kind](rest)
+    except (KeyError, ArithmeticError):
+        raise ValueError(f"{name[:BEGINNING]!r} is no name of a key") from None
+
+
+def _items(rest: bytes) -> Iterator[bytes]:
+    """The names in that of a tuple, after its bracket."""
+    while rest != b")":
+        length, colon, rest = rest.partition(b":")
+        if not colon or not length.isdigit() or int(length) >= len(rest):
+            raise ValueError("a tuple of keys is cut off")
+        yield rest[: int(length)]
+        rest = rest[int(length) :]
 
 
 def _name(key: Any, depth: int) -> bytes:
@@ -95,4 +127,18 @@ NAMES: Final[dict[type, Callable[[Any], bytes]]] = {
     UUID: lambda key: b"u" + str(key).encode(),
     date: lambda key: b"y" + key.isoformat().encode(),
     datetime: _datetime_name,
+}
+KEYS: Final[dict[bytes, Callable[[bytes], Any]]] = {
+    b"n": lambda _: None,
+    b"o": lambda rest: rest == b"1",
+    b"i": int,
+    b"x": lambda rest: int(rest, 16),
+    b"d": float,
+    b"s": lambda rest: rest.decode("utf-8", "surrogatepass"),
+    b"b": bytes,
+    b"D": lambda rest: Decimal(rest.decode()),
+    b"u": lambda rest: UUID(rest.decode()),
+    b"y": lambda rest: date.fromisoformat(rest.decode()),
+    b"t": lambda rest: datetime.fromisoformat(rest.decode()),
+    b"T": lambda rest: datetime.fromisoformat(rest.decode()).replace(tzinfo=UTC),
 }

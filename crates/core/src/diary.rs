@@ -4,6 +4,7 @@
 use crate::chance::Chance;
 use crate::features::Row;
 use crate::line::Time;
+use crate::model_file::Fault;
 use crate::prior::Prior;
 use crate::school::Lesson;
 
@@ -11,6 +12,12 @@ use crate::school::Lesson;
 pub trait Student {
     /// Predicts with `prior` in place of the shipped one; to be called before the first access.
     fn begin_with(&mut self, prior: Prior);
+
+    /// Goes on with what another learned; to be called before the first access.
+    ///
+    /// # Errors
+    /// It is no lore, or corrects another prior.
+    fn go_on(&mut self, lore: &[u8]) -> Result<(), Fault>;
 
     /// Learns when the timetable says, which repeats what a live cache did; to be called before the first access.
     fn learn_as_before(&mut self, timetable: Vec<Lesson>);

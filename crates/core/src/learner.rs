@@ -66,4 +66,8 @@ pub trait Learner {
 
     /// How far learning has come.
     fn learning(&self) -> Learning;
+
+    /// What was learned here, as a model file that names the prior it corrects; `None` while that is nothing, and
+    /// where the prior itself goes on learning.
+    fn lore(&self) -> Option<Vec<u8>>;
 }

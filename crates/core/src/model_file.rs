@@ -104,6 +104,12 @@ pub fn encode(prior: &Prior, metadata: &str) -> Vec<u8> {
     bytes
 }
 
+/// The metadata of a forest that corrects `prior`.
+#[must_use]
+pub fn corrects(prior: &Prior) -> String {
+    format!("corrects {:08x}", crc32(&encode(prior, "")))
+}
+
 /// The prior in `bytes`, and its metadata.
 ///
 /// # Errors

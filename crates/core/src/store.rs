@@ -170,6 +170,11 @@ impl<K, V> Store<K, V> {
         self.policy.learner()?.explain(id, slot)
     }
 
+    /// Predicted time until the next access of a key, in capacities; infinite where nothing is predicted.
+    pub fn foresee(&self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> f32 {
+        self.explain(id, now, same).map_or(f32::INFINITY, |explanation| explanation.reuse)
+    }
+
     /// The store's seeded source of chance.
     pub fn chance(&mut self) -> &mut Chance {
         &mut self.chance

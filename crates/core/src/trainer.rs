@@ -25,6 +25,8 @@ const SPAN: f64 = 10.0;
 const FEWEST: usize = 300;
 /// Rows between two fits: half of all so far, within these limits.
 const BETWEEN: (usize, usize) = (400, 16_384);
+/// Rows before the first fit of a policy that goes on with what another learned.
+const INHERITED: usize = ROWS / 8;
 /// Share of candidates that are sampled at most, once [`ROWS`] have been: later fits change less.
 const LATER: f64 = 0.25;
 /// Trees that are fast to fit and to ask; see docs/decisions/0010-learned-policy.md for this and the numbers above.
@@ -83,6 +85,11 @@ impl Trainer {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { samples: Vec::new(), total: 0, next_fit: BETWEEN.0, seen: None, seed }
+    }
+
+    /// Learns for the first time when there is more to learn from: what is known already was learned from more.
+    pub fn postpone(&mut self) {
+        self.next_fit = INHERITED;
     }
 
     /// Which share of the candidates to sample.

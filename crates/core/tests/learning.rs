@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use forecache_core::access::mix;
 use forecache_core::chance::Chance;
 use forecache_core::learner::Learning;
+use forecache_core::model_file::encode;
 use forecache_core::policy::Setting;
+use forecache_core::prior::Prior;
 use forecache_core::removed::Removals;
 use forecache_core::shards::{Debris, Shards};
 use forecache_core::staleness::Lifetime;
@@ -85,6 +87,37 @@ fn what_a_live_store_did_is_repeated_by_its_timetable() {
     replay.student().expect("it learns").learn_as_before(timetable);
     assert!(asked.iter().zip(&hits).all(|(&asked, &hit)| access(&mut replay, asked) == hit));
     assert_eq!(learning(&replay).fits, learning(&live).fits);
+}
+
+#[test]
+fn what_one_store_learned_another_goes_on_with() {
+    let (mut old, mut new) = (store(), store());
+    assert_eq!(old.learner().expect("it learns").lore(), None, "nothing was learned yet");
+    serve_until(&mut old, |store| learning(store).fits >= 2);
+    let lore = old.learner().expect("it learns").lore().expect("something was learned");
+    new.student().expect("it learns").go_on(&lore).expect("it corrects the same prior");
+    let (before, now) = (learning(&old), learning(&new));
+    assert_eq!((now.trees, now.fits), (before.trees, 0));
+    assert_eq!(new.learner().expect("it learns").lore(), Some(lore.clone()));
+    serve_until(&mut new, |store| learning(store).fits >= 1); // and learns by itself, later
+    assert!(learning(&new).samples > 4000);
+    let mut changed = lore.clone();
+    changed[40] ^= 1;
+    assert!(new.student().expect("it learns").go_on(&changed).is_err());
+    let foreign = encode(&Prior::default(), "corrects 00000000");
+    assert!(new.student().expect("it learns").go_on(&foreign).is_err());
+}
+
+#[test]
+fn whoever_comes_back_soon_is_foreseen() {
+    let mut store = store();
+    for at in 0..20_000u64 {
+        access(&mut store, at % 50);
+        access(&mut store, 1000 + at);
+    }
+    let foresee = |key: u64| store.foresee(mix(key), 0, |&other| other == key);
+    assert!((0..50).all(|key| foresee(key) < foresee(1000 + 19_990)));
+    assert!(foresee(9_999_999).is_infinite());
 }
 
 #[test]

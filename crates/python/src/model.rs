@@ -186,6 +186,12 @@ pub fn begin_with<K, V>(store: &mut Store<K, V>, prior: &Prior) -> Result<(), Er
     Ok(())
 }
 
+/// Lets a store go on with what another learned.
+pub fn go_on<K, V>(py: Python<'_>, store: &mut Store<K, V>, lore: &[u8]) -> PyResult<()> {
+    let student = store.student().map_err(|error| convert::error(&error))?;
+    student.go_on(lore).map_err(|fault| convert::model_error(py, &fault))
+}
+
 fn bytes<T, const N: usize>(values: impl IntoIterator<Item = T>, to_bytes: fn(T) -> [u8; N]) -> Vec<u8> {
     values.into_iter().flat_map(to_bytes).collect()
 }

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PySuper, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::model::{begin_with, prior_of};
+use crate::model::{begin_with, go_on, prior_of};
 use crate::recorder::Recorder;
 use crate::shortcuts::adopt;
 use crate::{convert, insight};
@@ -271,6 +271,26 @@ impl Store {
             Some((found, shard.store.learner()?.learning()))
         })?;
         found.map(|(found, learning)| insight::explanation(key.py(), &found, &learning)).transpose()
+    }
+
+    /// Predicted times from now until the next access of each key, in capacities; infinite where nothing is predicted.
+    fn _foresee(&self, keys: Vec<Bound<'_, PyAny>>) -> PyResult<Vec<f32>> {
+        let foresee = |key: Bound<'_, PyAny>| {
+            let now = self.now(key.py())?;
+            self.on_shard(&key, |shard, probe| shard.store.foresee(probe.id, now, |key| probe.is(key)))
+        };
+        keys.into_iter().map(foresee).collect()
+    }
+
+    /// What the first shard has learned, for another cache to go on with; None if that is nothing.
+    fn _lore<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let shard = self.shards.iter().next().expect("there is a shard");
+        shard.store.learner()?.lore().map(|lore| PyBytes::new(py, &lore))
+    }
+
+    /// Goes on with what another cache learned; to be called before the first access.
+    fn _go_on(&self, py: Python<'_>, lore: &[u8]) -> PyResult<()> {
+        self.shards.iter().try_for_each(|mut shard| go_on(py, &mut shard.store, lore))
     }
 
     /// How far the policy of a shard has learned; None for policies that do not.

@@ -21,6 +21,7 @@ class DatabaseStats:
     queries: int = 0  # reads of the database
     waits: int = 0  # rows that somebody else was loading already
     stale: int = 0  # rows answered beyond their level while the database was unavailable
+    warmed: int = 0  # rows loaded before anybody asked, as a list of an earlier process said
     catch_ups: int = 0  # times that changes were asked for
     commits: int = 0  # transactions committed through this object
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
@@ -15,7 +16,7 @@ from forecache.serve import settings
 from forecache.serve.copies import Copies
 from forecache.serve.counts import Counts, DatabaseStats
 from forecache.serve.loader import Keep
-from forecache.serve.opening import origin_of, shared_over, tier_of, watch_of
+from forecache.serve.opening import origin_of, shared_over, tier_of, warmth_of, watch_of
 from forecache.serve.origin import Origin, Table
 from forecache.serve.plan import ReadPath
 from forecache.serve.rows import Rows
@@ -47,6 +48,8 @@ class Database:
         ttl: float,
         stale_seconds: float | None,
         unlogged: Unlogged,
+        warm: str | os.PathLike[str] | None,
+        warm_rate: int,
     ) -> None:
         """Reads the schemas of the tables, and begins to watch them."""
         found = {name: origin.table(name, row) for name, row in tables.items()}
@@ -68,7 +71,10 @@ class Database:
         self._path.tables = {table.name: table for table in found.values()}
         self._publisher = Publisher(self._path, copies, shared, self._counts)
         self._rows = {name: self._rows_of(table, level) for name, table in found.items()}
+        self._warmth = warmth_of(warm, warm_rate, copies, self._path, level)
         renew_after_fork(self)
+        if self._warmth is not None:
+            self._warmth.start()
 
     def __getitem__(self, table: str) -> Rows:
         """The rows of a table that was declared.
@@ -110,6 +116,8 @@ class Database:
 
     def close(self) -> None:
         """Closes all connections; reading again opens new ones."""
+        if self._warmth is not None:
+            self._warmth.close()
         self._copies.forget_all()
         self._watch.close()
         self._origin.close()
@@ -119,6 +127,8 @@ class Database:
 
     async def aclose(self) -> None:
         """`close`, for tasks."""
+        if self._warmth is not None:
+            await asyncio.to_thread(self._warmth.close)
         self._copies.forget_all()
         self._watch.close()
         await self._origin.aclose()
@@ -129,6 +139,8 @@ class Database:
     def after_fork(self) -> None:
         """A child begins without copies."""
         self._copies.forget_all()
+        if self._warmth is not None:
+            self._path.at_first = self._warmth.start
 
     def __enter__(self) -> Self:
         """The database itself."""
@@ -181,6 +193,8 @@ def open(
     timeout: Duration = "5s",
     connections: int | None = None,
     unlogged: Unlogged = "flush",
+    warm: str | os.PathLike[str] | None = None,
+    warm_rate: int = 1000,
     policy: str = settings.DEFAULT_POLICY,
     model: str | os.PathLike[str] | None = None,
     seed: int = 0,
@@ -202,6 +216,8 @@ def open(
         connections: most connections of this process to the database; by default as its origin says.
         unlogged: for SQLite, what to do after a commit that wrote none of the tables: 'flush' drops all copies, as
             such a commit might have evaded the triggers; 'ignore' trusts that it wrote other tables.
+        warm: path of a file in which a process leaves its hottest keys, and with whose rows the next one begins.
+        warm_rate: most rows a second that are loaded because of it.
         policy: which row leaves when another needs its room; one of `forecache.POLICIES`.
         model: path of a file that `forecache train` wrote.
         seed: of every random choice of the policy.
@@ -235,6 +251,8 @@ def open(
         ttl=kept,
         stale_seconds=None if stale_on_error is None else parse_duration(stale_on_error),
         unlogged=unlogged,
+        warm=warm,
+        warm_rate=warm_rate,
     )
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from forecache.coherence.watch import Ageing, Holder, Unlogged, Watch
 from forecache.errors import ConfigurationError
 from forecache.serve.origin import Origin, Table
 from forecache.serve.origins import open_origin
+from forecache.serve.settings import check_whole
+from forecache.serve.shell import run
 from forecache.serve.tier import Tier
 from forecache.units import Duration
 
 if TYPE_CHECKING:
+    from forecache.coherence.level import Level
+    from forecache.serve.copies import Copies
     from forecache.serve.counts import Counts
+    from forecache.serve.plan import ReadPath
     from forecache.serve.shared import Shared
+    from forecache.serve.warm import Warmth
 
-__all__ = ["origin_of", "shared_over", "tier_of", "watch_of"]
+__all__ = ["origin_of", "shared_over", "tier_of", "warmth_of", "watch_of"]
 
 
 def origin_of(source: Any, timeout: Duration, connections: int | None) -> Origin:
@@ -66,3 +74,23 @@ def shared_over(tier: Tier, ttl: float, counts: Counts) -> Shared:
     from forecache.serve.shared import Shared
 
     return Shared(tier, ttl, counts)
+
+
+def warmth_of(
+    warm: str | os.PathLike[str] | None, rate: int, copies: Copies, path: ReadPath, level: Level
+) -> Warmth | None:
+    """What begins with the hottest keys of the process before, and leaves its own.
+
+    Raises:
+        ConfigurationError: it is no path of a file, or the rate is no whole number above 0.
+    """
+    check_whole("warm_rate", rate, 1, 1_000_000)
+    if warm is None:
+        return None
+    file = Path(warm) if isinstance(warm, (str, os.PathLike)) else None
+    if file is None or file.is_dir() or not file.absolute().parent.is_dir():
+        raise ConfigurationError(f"warm is {warm!r}; expected the path of a file, in a directory that is there")
+    from forecache.serve.warm import Pace, Warmth
+
+    seconds = math.inf if path.watch.tells else level.seconds  # copies that are kept current stay of use
+    return Warmth(file, Pace(rate, seconds), copies, path.tables, lambda name, keys: run(path.warm(name, keys, level)))

@@ -5,7 +5,7 @@ It decides, and asks nobody by itself: a thread or a task carries it out (`shell
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +54,7 @@ class ReadPath:
         """
         self.watch = watch
         self.tables: dict[str, Table] = {}  # as their schemas are now
+        self.at_first: Callable[[], None] | None = None  # what is to begin with the next read
         self._origin = origin
         self._copies = copies
         self._shared = shared
@@ -65,6 +66,9 @@ class ReadPath:
     def read(self, name: str, keys: Iterable[Key], level: Level, began: float) -> Plan[dict[Key, Found]]:
         """The copies of all keys, for a read that began at a moment; those of absent rows hold None."""
         table, wanted = self.tables[name], list(dict.fromkeys(keys))
+        if self.at_first is not None:
+            begin, self.at_first = self.at_first, None
+            begin()
         try:
             return (yield from self._read(table, wanted, level, began))
         except OriginUnavailableError:
@@ -73,6 +77,15 @@ class ReadPath:
                 raise
             self._counts.add(stale=len(found))
             return found
+
+    def warm(self, name: str, keys: Iterable[Key], level: Level) -> Plan[None]:
+        """Brings copies of rows that nobody asked for, where there are none, and nobody loads one."""
+        yield from self._catch_up(Level("eventual"), now())
+        absent = [key for key in keys if self._copies.cache.peek((name, key)) is None]
+        mine, _ = self._begin(self.tables[name], absent)
+        if mine:
+            yield from self._lead(self.tables[name], mine, level)
+            self._counts.add(warmed=len(mine))
 
     def _read(self, table: Table, keys: list[Key], level: Level, began: float) -> Plan[dict[Key, Found]]:
         yield from self._catch_up(level, began)

@@ -16,6 +16,7 @@ use crate::history::History;
 use crate::learner::Learner;
 use crate::line::{Line, Time, print};
 use crate::memory::count_memory;
+use crate::model_file::{Fault, corrects, decode};
 use crate::predictor::Model;
 use crate::prior::Prior;
 use crate::quality::{Quality, judge};
@@ -175,6 +176,19 @@ impl Learned {
 impl Student for Learned {
     fn begin_with(&mut self, prior: Prior) {
         self.model = Arc::new(Model::new(prior));
+    }
+
+    fn go_on(&mut self, lore: &[u8]) -> Result<(), Fault> {
+        let (residual, corrected) = decode(lore)?;
+        let prior = Arc::clone(&self.model.prior);
+        match residual {
+            Prior::Forest(residual) if corrected == corrects(&prior) => {
+                self.model = Arc::new(Model { prior, residual });
+                self.trainer.postpone();
+                Ok(())
+            }
+            _ => Err(Fault::Content("it corrects another model than the one in use")),
+        }
     }
 
     fn learn_as_before(&mut self, timetable: Vec<school::Lesson>) {

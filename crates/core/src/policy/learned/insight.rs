@@ -7,7 +7,9 @@ use crate::features::columns;
 use crate::guard::Guard;
 use crate::learner::{Explanation, Learner, Learning};
 use crate::memory::Memory;
-use crate::predictor::{SCORE_ONE, octaves_to_capacities};
+use crate::model_file::{corrects, encode};
+use crate::predictor::{Model, SCORE_ONE, octaves_to_capacities};
+use crate::prior::Prior;
 use crate::school::Lesson;
 
 impl Learner for Learned {
@@ -28,6 +30,13 @@ impl Learner for Learned {
 
     fn timetable(&self) -> &[Lesson] {
         self.school.timetable()
+    }
+
+    fn lore(&self) -> Option<Vec<u8>> {
+        let Model { prior, residual } = &*self.model;
+        let is_fixed = !matches!(**prior, Prior::Network(_));
+        let forest = Some(residual).filter(|residual| is_fixed && !residual.trees.is_empty())?;
+        Some(encode(&forest.clone().into(), &corrects(prior)))
     }
 
     fn learning(&self) -> Learning {
