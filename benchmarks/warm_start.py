@@ -1,7 +1,7 @@
 """What a warm start saves: queries of a shop's database after a restart of the process before it.
 
 A process serves the first two thirds of the requests through `forecache.open` over an SQLite file; another one goes on.
-"goes on" is the same process, as if there had been no restart; "cold" begins with nothing; "keys" has loaded the rows of
+"goes on" is the same process, as if there had been no restart; "cold" begins with nothing; "keys" loaded the rows of
 the list that the first one left; "keys and model" goes on with what its policy had learned as well. Rows are loaded
 before the first request; in service they come at 1,000 a second beside the requests.
 """
