@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecache.keys import encode_key
@@ -13,6 +13,7 @@ from forecache.serve.warmfile import WarmList, read_list, write_list
 from tests.test_keys import KEYS, same
 
 
+@settings(deadline=None)  # disks may be slow
 @given(st.lists(KEYS, unique_by=repr), st.binary(max_size=99))
 def test_a_list_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, keys: list[Any], lore: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "list.warm"
@@ -23,6 +24,7 @@ def test_a_list_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, k
     assert all(same(one, other) for (_, one), other in zip(found.keys, named, strict=True))
 
 
+@settings(deadline=None)  # disks may be slow
 @given(st.data())
 def test_no_damage_goes_unnoticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     file = tmp_path_factory.getbasetemp() / "damaged.warm"
