@@ -107,9 +107,9 @@ def test_many_keys_are_told_as_a_whole() -> None:
 def test_a_changed_table_is_any_row_and_is_noticed() -> None:
     made = machine()
     assert told(made, Logged(True, 5, SCHEMA_PREFIX, b"2"), Logged(False, 5, SCHEMA_PREFIX, b"3")) == ()
-    assert not made.has_new_schema
+    assert made.new_schemas == []
     assert told(made, Logged(True, 5, SCHEMA_PREFIX, b"1")) == (Change("product", EVERY),)
-    assert made.has_new_schema
+    assert made.new_schemas == [2**32 + 11]
 
 
 def test_messages_are_told_at_once_and_only_ours() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from forecache.errors import ConfigurationError, TableError
 
-__all__ = ["CANNOT", "Member", "Tables", "ask_tables", "complaints", "publish", "published", "quoted"]
+__all__ = ["CANNOT", "PUBLICATION", "Member", "Tables", "ask_tables", "complaints", "lacking", "publishing", "quoted"]
 
 Ask = Callable[..., list[tuple[Any, ...]]]  # a statement and its parameters; the rows
 
@@ -46,9 +46,14 @@ FROM member AS m LEFT JOIN pg_class AS c ON c.oid = m.oid LEFT JOIN pg_namespace
 ORDER BY m.name, m.oid <> m.root, m.oid
 """
 PUBLISHED: Final = "SELECT to_jsonb(t) FROM pg_publication_tables AS t WHERE t.pubname = %s"
-PUBLICATION: Final = """
+WHOLE: Final = """
 SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot FROM pg_publication WHERE pubname = %s
 """
+PUBLICATION: Final = "forecache"  # unless another is chosen
+LISTED: Final = """
+SELECT p.puballtables OR EXISTS (SELECT FROM pg_publication_rel AS r WHERE r.prpubid = p.oid AND r.prrelid = %s)
+FROM pg_publication AS p WHERE p.pubname = %s
+"""  # a table with partitions, of which those to come must be published as well
 KINDS: Final = {"f": "a foreign table", "v": "a view", "m": "a materialized view"}
 CANNOT: Final = "so its rows cannot be kept current"
 
@@ -140,18 +145,18 @@ def complaint_about(member: Member, key: tuple[str, ...]) -> str | None:
     return None
 
 
-def published(ask: Ask, publication: str, tables: Tables) -> list[str]:
+def lacking(ask: Ask, publication: str, tables: Tables) -> list[Member]:
     """What a publication lacks.
 
     Returns:
-        Names of tables that must be added; empty if it has all.
+        What must be added; nothing if it has all.
 
     Raises:
         ConfigurationError: it is there, but leaves something out that cannot be added.
     """
-    there = ask(PUBLICATION, [publication])
+    there = ask(WHOLE, [publication])
     if not there:
-        return list(tables.members)
+        return [members[0] for members in tables.members.values()]
     whole, via_root = there[0]
     if not whole or via_root:
         why = "does not publish every kind of change" if not whole else "publishes partitions as their root"
@@ -160,11 +165,13 @@ def published(ask: Ask, publication: str, tables: Tables) -> list[str]:
             "(publish = 'insert, update, delete, truncate', publish_via_partition_root = false)"
         )
     rows = {(row["schemaname"], row["tablename"]): row for (row,) in ask(PUBLISHED, [publication])}
-    lacking = []
-    for name, members in tables.members.items():
+    found = []
+    for members in tables.members.values():
         leaves = [member for member in members if member.kind == "r"]
-        if any((member.schema, member.name) not in rows for member in leaves) or not leaves:
-            lacking.append(name)
+        if members[0].kind == "r":
+            found += [member for member in leaves if (member.schema, member.name) not in rows]
+        elif not ask(LISTED, [members[0].oid, publication])[0][0]:
+            found.append(members[0])
         for member in leaves:
             row = rows.get((member.schema, member.name), {})
             if row.get("rowfilter") is not None or not set(members[0].key) <= set(
@@ -174,16 +181,15 @@ def published(ask: Ask, publication: str, tables: Tables) -> list[str]:
                     f"publication {publication!r} leaves out rows or key columns of {member.name}; "
                     f"ALTER PUBLICATION {quoted(publication)} SET TABLE without WHERE and without columns"
                 )
-    return lacking
+    return found
 
 
-def publish(ask: Ask, publication: str, tables: Tables, names: Iterable[str]) -> None:
-    """Makes the publication, or adds tables to it; the database says no if the role may not."""
-    addresses = ", ".join(tables.members[name][0].address for name in names)
-    if ask(PUBLICATION, [publication]):
-        ask(f"ALTER PUBLICATION {quoted(publication)} ADD TABLE {addresses}")
-    else:
-        ask(f"CREATE PUBLICATION {quoted(publication)} FOR TABLE {addresses}")
+def publishing(ask: Ask, publication: str, members: Iterable[Member]) -> str:
+    """The statement that makes the publication, or adds tables to it."""
+    addresses = ", ".join(member.address for member in members)
+    if ask(WHOLE, [publication]):
+        return f"ALTER PUBLICATION {quoted(publication)} ADD TABLE {addresses}"
+    return f"CREATE PUBLICATION {quoted(publication)}{f' FOR TABLE {addresses}' if addresses else ''}"
 
 
 def quoted(name: str) -> str:

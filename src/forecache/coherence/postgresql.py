@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from forecache.coherence.asking import Asking, slot_of, translated
 from forecache.coherence.changes import EVERY, Commit, Every, Identity, Key, Message, Snapshot
-from forecache.coherence.coverage import Tables, ask_tables, complaints, publish, published
+from forecache.coherence.coverage import PUBLICATION, Tables, ask_tables, complaints, lacking, publishing
 from forecache.coherence.key_texts import loader
 from forecache.coherence.pgoutput import decode
 from forecache.coherence.replication import Keepalive, Stream, lsn
+from forecache.coherence.synchronous import STANDBY
 from forecache.coherence.transactions import PREFIX, Followed, Transactions
 from forecache.errors import ChangeLogError, ConfigurationError, OriginUnavailableError, TableError
 from forecache.libpq import name_of, parameters_of
@@ -19,7 +20,7 @@ from forecache.units import Duration, parse_duration, parse_ttl
 
 __all__ = ["LogSource"]
 
-PUBLICATION: Final = "forecache"
+
 SILENCE: Final = "3s"
 FLUSH_FROM: Final = 170_000  # server version that can flush a message at once
 FLUSH_ABOVE_MILLISECONDS: Final = 20  # of wal_writer_delay, for which a message would wait otherwise
@@ -70,7 +71,7 @@ class LogSource:
         slot: str | None = None,
         publication: str = PUBLICATION,
         create: bool = True,
-        standby: str = "forecache",
+        standby: str = STANDBY,
         silence: Duration = SILENCE,
         timeout: Duration = "5s",
         recheck: Duration = RECHECK,
@@ -126,7 +127,8 @@ class LogSource:
         """What came, in the order of the log."""
         stream, deadline = self._opened(), time.monotonic() + seconds
         try:
-            self._recheck()
+            if time.monotonic() >= self._recheck_at:
+                self._recheck()
             while True:
                 found = self._take(stream, max(0.0, deadline - time.monotonic()))
                 stream.report_if_moved()
@@ -148,6 +150,8 @@ class LogSource:
                 found.append(event)
                 if isinstance(event, Commit):
                     stream.progress.tell(event.position)
+                elif self._transactions.new_schemas:
+                    self._recheck_if_seen()
         return found
 
     def snapshot(self) -> Snapshot:
@@ -211,15 +215,16 @@ class LogSource:
             raise ConfigurationError(
                 f"{self.name} has wal_level={level}; set wal_level=logical and restart it, or follow it without a slot"
             )
-        lacking = published(self._ask, self._publication, self._tables)
-        if lacking and not self._create:
+        missing = lacking(self._ask, self._publication, self._tables)
+        if missing and not self._create:
+            names = ", ".join(member.name for member in missing)
             raise TableError(
-                f"publication {self._publication!r} of {self.name} lacks {', '.join(lacking)}, so their changes are "
-                "not told; forecache doctor --fix adds them"
+                f"publication {self._publication!r} of {self.name} lacks {names}, whose changes are not told; "
+                "forecache doctor --fix adds them"
             )
-        if lacking:
+        if missing:
             self._last = None  # what was written meanwhile is not told
-            publish(self._ask, self._publication, self._tables, lacking)
+            self._ask(publishing(self._ask, self._publication, missing))
 
     def _find_slot(self) -> int:
         """Where the slot is; makes it if it lacks."""
@@ -269,17 +274,21 @@ class LogSource:
             return [Followed(name, (), every) for name, members in self._tables.members.items() if len(members) > 1]
         return [self._followed[name] for name in names]
 
-    def _recheck(self) -> None:
-        """Asks, when something happened and now and then, whether the tables are still what they were."""
-        if not self._transactions.has_new_schema and time.monotonic() < self._recheck_at:
-            return
-        is_told = self._transactions.has_new_schema
-        self._transactions.has_new_schema = False
+    def _recheck_if_seen(self) -> None:
+        """Looks at changed tables before a message is told whose sample may have seen them."""
+        snapshot, news = self.snapshot(), self._transactions.new_schemas
+        seen = {xid for xid in news if snapshot.sees(xid)}
+        self._transactions.new_schemas = [xid for xid in news if xid not in seen]
+        if seen:
+            self._recheck(is_told=True)
+
+    def _recheck(self, *, is_told: bool = False) -> None:
+        """Looks whether the tables are still what they were; what they consist of may change if the log told so."""
         self._recheck_at = time.monotonic() + self._recheck_seconds
         tables = self._check()
-        lacking = published(self._ask, self._publication, tables)
+        missing = lacking(self._ask, self._publication, tables)
         moved = any(tables.members[name][0].oid != self._tables.members[name][0].oid for name in tables.members)
-        if lacking or moved or (not is_told and set(tables.names) != set(self._tables.names)):
+        if missing or moved or (not is_told and tables.names.keys() != self._tables.names.keys()):
             self._last = None
             raise ChangeLogError(f"{self.name}: tables are not what they were; open the source again")
         self._tables = tables

@@ -73,7 +73,8 @@ class Transactions:
         self._xid: int | None = None
         self._changes: dict[Change, None] = {}
         self._whole: set[str] = set()  # tables that are told as a whole
-        self.has_new_schema = False  # whether a table changed since somebody set this to False
+        self._has_new_schema = False
+        self.new_schemas: list[int] = []  # transactions that changed tables, until somebody takes them out
 
     @property
     def is_open(self) -> bool:
@@ -153,7 +154,7 @@ class Transactions:
             return Message(record.position, record.content)
         if record.prefix == SCHEMA_PREFIX and self.is_open:
             for name in self._renewed(record.content):
-                self.has_new_schema = True
+                self._has_new_schema = True
                 self._add(name, EVERY)
         return None
 
@@ -161,7 +162,9 @@ class Transactions:
         if self._xid is None:
             raise unexpected(End(position))
         xid, changes = self._xid, tuple(self._changes)
-        self._xid, self._changes, self._whole = None, {}, set()
+        if self._has_new_schema:
+            self.new_schemas.append(xid)
+        self._xid, self._changes, self._whole, self._has_new_schema = None, {}, set(), False
         return Commit(xid, position, changes) if changes else None
 
 

@@ -1,7 +1,8 @@
 """The command line: `forecache`, or `python -m forecache`.
 
-Exit codes: 0 done; 1 the demo's answers differ from the database's, or the output was cut off; 2 what was asked for
-cannot be done, as one line on stderr says; 3 the trained model is worse than none, and not saved; 130 interrupted.
+Exit codes: 0 done; 1 the demo's answers differ from the database's, the doctor found an error, or the output was cut
+off; 2 what was asked for cannot be done, as one line on stderr says; 3 the trained model is worse than none, and not
+saved; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from forecache import _core
-from forecache.show import advice, history, learning, studies
+from forecache.show import advice, doctor, history, learning, studies
 from forecache.show.options import Format, Json, Seed, listed
 from forecache.show.output import print_json, print_tables
 
@@ -38,6 +38,7 @@ app.add_typer(history.app, name="history")
 learning.attach(app)
 studies.attach(app)
 advice.attach(app)
+doctor.attach(app)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A trace.")]
 Policies = Annotated[

@@ -1,0 +1,276 @@
+"""`examine`: whether a database of PostgreSQL is set up to be followed, what to do about it, and what that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from forecache.coherence.asking import Asking, slot_of, translated
+from forecache.coherence.coverage import (
+    PUBLICATION,
+    Member,
+    Tables,
+    ask_tables,
+    complaints,
+    lacking,
+    publishing,
+    quoted,
+)
+from forecache.coherence.finding import Finding, lasting, look
+from forecache.coherence.schema_trigger import CREATE_SCHEMA_TRIGGER, HAS_SCHEMA_TRIGGER
+from forecache.coherence.synchronous import STANDBY, calls
+from forecache.errors import ConfigurationError, OriginError, OriginUnavailableError, TableError
+from forecache.libpq import name_of, parameters_of
+from forecache.units import Duration, format_size, parse_duration
+
+__all__ = ["Patient", "examine", "treat"]
+
+OLDEST: Final = 140_000  # server version
+FLUSHES: Final = 170_000  # server version that flushes messages at once
+SLOWEST_WRITER: Final = 20  # milliseconds of wal_writer_delay
+KEPT: Final = "8GB"  # of the log, for a slot that nobody reads
+SHORTEST_IDLE: Final = 60_000  # milliseconds
+FACTS: Final = """
+SELECT to_jsonb(f) FROM (
+    SELECT current_setting('wal_level') AS wal_level, current_setting('max_replication_slots')::int AS slots,
+        current_setting('max_wal_senders')::int AS senders, current_setting('max_slot_wal_keep_size') AS keep,
+        (SELECT setting::int FROM pg_settings WHERE name = 'wal_writer_delay') AS writer_delay,
+        (SELECT setting::int FROM pg_settings WHERE name = 'idle_session_timeout') AS idle,
+        (SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS forgotten,
+        (SELECT count(*) FROM pg_replication_slots) AS slots_used,
+        (SELECT count(*) FROM pg_stat_replication) AS senders_used, pg_is_in_recovery() AS is_standby,
+        (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS may_replicate,
+        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser, current_user AS role,
+        current_setting('synchronous_standby_names') AS standbys,
+        current_setting('synchronous_commit') AS synchronous_commit,
+        current_setting('restart_after_crash') AS restarts
+) AS f
+"""
+SLOT: Final = """
+SELECT plugin, database, wal_status, active, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint
+FROM pg_replication_slots WHERE slot_name = %s
+"""
+LOWERED: Final = """
+SELECT coalesce(r.rolname, 'all roles') FROM pg_db_role_setting AS s LEFT JOIN pg_roles AS r ON r.oid = s.setrole
+WHERE EXISTS (SELECT FROM unnest(s.setconfig) AS c WHERE c IN ('synchronous_commit=off', 'synchronous_commit=local'))
+"""
+WAITED_FOR: Final = "SELECT count(*) FROM pg_stat_replication WHERE application_name = %s"
+PUBLISHED: Final = """
+SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname ELSE n.nspname || '.' || c.relname END
+FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
+JOIN pg_class AS c ON c.oid = r.prrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE p.pubname = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A database and what is wanted of it."""
+
+    url: str
+    tables: tuple[str, ...] = ()  # names; by default those of the publication
+    slot: str | None = None
+    publication: str = PUBLICATION
+    standby: str = STANDBY
+    timeout: Duration = "5s"
+
+    def connect(self) -> Asking:
+        """A connection to it.
+
+        Raises:
+            OriginUnavailableError: it cannot be reached.
+        """
+        parameters = parameters_of(self.url) | {"application_name": "forecache doctor"}
+        seconds = parse_duration(self.timeout)
+        parameters.setdefault("connect_timeout", max(2, round(seconds)))
+        return Asking.to(name_of(parameters), parameters, seconds)
+
+
+def examine(patient: Patient) -> list[Finding]:
+    """Looks at everything, and changes nothing.
+
+    Raises:
+        OriginUnavailableError: the database cannot be reached.
+    """
+    asking = patient.connect()
+    try:
+        with translated(name_of(parameters_of(patient.url))):
+            facts = asking.ask(FACTS)[0][0]
+            return [
+                *server(asking.info.server_version, facts),
+                *(tables(asking, patient) if not facts["is_standby"] else ()),
+                *(slot(asking, patient, facts) if not facts["is_standby"] else ()),
+                *schema(asking, is_superuser=facts["is_superuser"]),
+                *synchronous(asking, patient, facts),
+            ]
+    finally:
+        asking.close()
+
+
+def server(version: int, facts: dict[str, Any]) -> Iterator[Finding]:
+    """What is of the server and the role."""
+    yield look("version", version >= OLDEST, f"{version // 10_000}.{version % 10_000}", "use PostgreSQL 14 or newer")
+    where = "standby" if facts["is_standby"] else "primary"
+    yield look(
+        "server",
+        not facts["is_standby"],
+        where,
+        "give the URL of the primary; target_session_attrs=read-write finds it",
+    )
+    level = facts["wal_level"]
+    cure: tuple[str, ...] = ("ALTER SYSTEM SET wal_level = 'logical'",)
+    yield look(
+        "wal_level",
+        level == "logical",
+        level,
+        "set it to logical and restart the server, or follow without a slot",
+        cure=cure,
+    )
+    yield look("role", facts["may_replicate"], facts["role"], f"ALTER ROLE {quoted(facts['role'])} REPLICATION")
+    delay = facts["writer_delay"]
+    quick = version >= FLUSHES or delay <= SLOWEST_WRITER
+    cure = lasting("wal_writer_delay", "10ms")
+    advice = "set it to 10ms: a beacon waits for it"
+    yield look("wal_writer_delay", quick, f"{delay} ms", advice, cure=cure, otherwise="warning")
+    keep = facts["keep"]
+    cure = lasting("max_slot_wal_keep_size", KEPT)
+    advice = f"set it, as to {KEPT}: a slot that nobody reads would fill the disk"
+    yield look("max_slot_wal_keep_size", keep != "-1", "unbounded" if keep == "-1" else keep, advice, cure=cure)
+    idle = facts["idle"]
+    fits = idle == 0 or idle >= SHORTEST_IDLE
+    advice = "set it to 0 or a minute for this role: it ends our connection"
+    yield look("idle_session_timeout", fits, f"{idle} ms" if idle else "none", advice, otherwise="warning")
+    forgotten = facts["forgotten"]
+    advice = "set it: a forgotten transaction that wrote holds up sessions' proofs"
+    found = f"{forgotten} ms" if forgotten else "none"
+    yield look("idle_in_transaction_session_timeout", forgotten > 0, found, advice, otherwise="warning")
+
+
+def tables(asking: Asking, patient: Patient) -> Iterator[Finding]:
+    """Each table, and the publication."""
+    names = patient.tables or tuple(row[0] for row in asking.ask(PUBLISHED, [patient.publication]))
+    good: list[str] = []
+    found: dict[str, tuple[Member, ...]] = {}
+    for name in names:
+        try:
+            found |= ask_tables(asking.ask, [name]).members
+        except TableError as error:
+            yield Finding(f"table {name}", "error", "not there", str(error))
+            continue
+        wrong = complaints(name, found[name])
+        good += [] if wrong else [name]
+        parts = f", {len(found[name]) - 1} parts" if len(found[name]) > 1 else ""
+        key = f"key {', '.join(found[name][0].key)}{parts}"
+        yield look(f"table {name}", not wrong, "cannot be followed" if wrong else key, "; ".join(wrong))
+    yield publication(asking, patient, Tables({name: found[name] for name in good}))
+
+
+def publication(asking: Asking, patient: Patient, good: Tables) -> Finding:
+    """Whether it has the tables that can be followed."""
+    what = f"publication {patient.publication}"
+    try:
+        missing = lacking(asking.ask, patient.publication, good)
+    except ConfigurationError as error:
+        return Finding(what, "error", "not whole", str(error))
+    is_there = bool(asking.ask("SELECT 1 FROM pg_publication WHERE pubname = %s", [patient.publication]))
+    if is_there and not missing:
+        return Finding(what, "ok", f"has {', '.join(good.members) or 'no table'}")
+    cure = publishing(asking.ask, patient.publication, missing)
+    found = f"lacks {', '.join(member.name for member in missing)}" if is_there else "not there"
+    return Finding(what, "error", found, f"run {cure}", (cure,))
+
+
+def slot(asking: Asking, patient: Patient, facts: dict[str, Any]) -> Iterator[Finding]:
+    """The slot, or room for it."""
+    name = patient.slot or slot_of(asking.info.dbname)
+    there = asking.ask(SLOT, [name])
+    used = facts["slots_used"]
+    room = f"{used} of {facts['slots']} used"
+    yield look("max_replication_slots", bool(there) or used < facts["slots"], room, "raise it, and restart the server")
+    is_active = bool(there and there[0][3])
+    room = f"{facts['senders_used']} of {facts['senders']} used"
+    has_room = is_active or facts["senders_used"] < facts["senders"]
+    yield look("max_wal_senders", has_room, room, "raise it, and restart the server")
+    yield slot_state(name, asking.info.dbname, there)
+
+
+def slot_state(name: str, database: str, there: Sequence[tuple[Any, ...]]) -> Finding:
+    """How the slot is."""
+    what = f"slot {name}"
+    make = f"SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')"
+    if not there:
+        return Finding(what, "error", "not there", f"run {make}", (make,))
+    plugin, of, status, is_active, behind = there[0]
+    if (plugin, of) != ("pgoutput", database):
+        return Finding(
+            what, "error", f"{plugin or 'physical'}, of {of or 'no database'}", "choose another name for ours"
+        )
+    if status == "lost":
+        cure = (f"SELECT pg_drop_replication_slot('{name}')", make)
+        return Finding(what, "error", "lost, as it was too far behind", f"run {'; '.join(cure)}", cure)
+    found = f"{'followed' if is_active else 'nobody follows'}, {format_size(max(0, behind or 0))} behind, {status}"
+    if not is_active or status != "reserved":
+        return Finding(what, "warning", found, "start forecache sequencer, or drop the slot if nobody needs it")
+    return Finding(what, "ok", found)
+
+
+def schema(asking: Asking, *, is_superuser: bool) -> Iterator[Finding]:
+    """The trigger that tells of changed tables."""
+    there = asking.ask(HAS_SCHEMA_TRIGGER)[0][0]
+    advice = (
+        "create it as a superuser: until then, that tables are exchanged or get partitions is noticed after seconds"
+    )
+    cure = CREATE_SCHEMA_TRIGGER if is_superuser else ()
+    yield look("schema trigger", there, "there" if there else "not there", advice, cure=cure, otherwise="warning")
+
+
+def synchronous(asking: Asking, patient: Patient, facts: dict[str, Any]) -> Iterator[Finding]:
+    """Whether commits wait for us, and whether that is safe."""
+    if not calls(facts["standbys"], patient.standby):
+        yield Finding("synchronous mode", "ok", "off")
+        return
+    count = asking.ask(WAITED_FOR, [patient.standby])[0][0]
+    advice = "start forecache sequencer, or switch off with --synchronous off: every commit of the server waits"
+    yield look("synchronous mode", count > 0, f"on, {count} follow", advice)
+    lowered = [row[0] for row in asking.ask(LOWERED)]
+    waits = facts["synchronous_commit"] not in {"off", "local"} and not lowered
+    found = ", ".join(lowered) or facts["synchronous_commit"]
+    advice = "commits with off or local do not wait, so 'strong' does not hold for them; reset it"
+    yield look("synchronous_commit", waits, found, advice)
+    advice = "set it to off: after a crash, waiting commits become visible at once"
+    cure = lasting("restart_after_crash", "off")
+    yield look(
+        "restart_after_crash", facts["restarts"] == "off", facts["restarts"], advice, cure=cure, otherwise="warning"
+    )
+
+
+def treat(patient: Patient, findings: Iterable[Finding], told: Callable[[str], object] = lambda _: None) -> list[str]:
+    """Runs the cures of what is not as it should be.
+
+    Args:
+        patient: the database.
+        findings: what was found.
+        told: hears of each statement that was run.
+
+    Returns:
+        What the database refused, in its words.
+
+    Raises:
+        OriginUnavailableError: the database cannot be reached.
+    """
+    refused = []
+    asking = patient.connect()
+    try:
+        for finding in findings:
+            try:
+                for statement in finding.cure:
+                    with translated(finding.what):
+                        asking.ask(statement)
+                    told(statement)
+            except OriginUnavailableError:
+                raise
+            except (OriginError, ConfigurationError) as error:
+                refused.append(str(error))
+    finally:
+        asking.close()
+    return refused

@@ -1,0 +1,57 @@
+"""Synchronous mode: commits wait for us, as for a synchronous standby; an operator switches it on and off.
+
+`synchronous_standby_names` is of the whole server, and while nobody of that name follows, every commit waits. So it is
+changed only where it is empty or ours; where it names real standbys, the operator adds us to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from forecache.errors import ConfigurationError
+
+__all__ = ["STANDBY", "calls", "switch_off", "switch_on"]
+
+STANDBY: Final = "forecache"  # our application_name, unless another is chosen
+RELOAD: Final = "SELECT pg_reload_conf()"
+SETTING: Final = "synchronous_standby_names"
+
+
+def calls(names: str, standby: str = STANDBY) -> bool:
+    """Whether a value of `synchronous_standby_names` calls a standby.
+
+    >>> calls("FIRST 2 (replica, forecache)"), calls(""), calls("*")
+    (True, False, True)
+    """
+    called = {name.strip().strip('"').lower() for name in re.split(r"[(),]", names)}
+    return bool(called & {standby.lower(), "*"})
+
+
+def switch_on(names: str, standby: str = STANDBY) -> Sequence[str]:
+    """Statements after which commits wait for us.
+
+    Raises:
+        ConfigurationError: they wait for others already, and how they wait for all is for the operator to say.
+    """
+    if calls(names, standby):
+        return ()
+    if names.strip():
+        raise ConfigurationError(
+            f"{SETTING} is {names!r}; to wait for us as well, set it yourself, as to 'FIRST 2 ({names}, {standby})'"
+        )
+    return (f"ALTER SYSTEM SET {SETTING} = '{standby}'", RELOAD)
+
+
+def switch_off(names: str, standby: str = STANDBY) -> Sequence[str]:
+    """Statements after which they do not.
+
+    Raises:
+        ConfigurationError: they wait for others as well, and must go on to do so.
+    """
+    if not calls(names, standby):
+        return ()
+    if names.strip().strip('"').lower() != standby.lower():
+        raise ConfigurationError(f"{SETTING} is {names!r}, which calls others too; take {standby} out of it yourself")
+    return (f"ALTER SYSTEM RESET {SETTING}", RELOAD)

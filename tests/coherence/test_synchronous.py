@@ -1,0 +1,102 @@
+"""Synchronous mode: a commit waits until the source has acknowledged it, and nobody sees it before."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from forecache.coherence.changes import Commit
+from forecache.coherence.postgresql import LogSource
+from forecache.coherence.synchronous import calls, switch_off, switch_on
+from forecache.errors import ConfigurationError
+from tests.coherence.following import PATIENCE, Database
+from tests.servers import PostgreSQL
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Database]:
+    with PostgreSQL() as server:
+        made = Database(server, LogSource)
+        made.sql("CREATE TABLE product (id int PRIMARY KEY, price int)", "CREATE TABLE other (id int PRIMARY KEY)")
+        made.sql("INSERT INTO product VALUES (1, 10)")
+        yield made
+
+
+@contextmanager
+def waiting_for_us(database: Database) -> Iterator[None]:
+    database.sql(*switch_on(database.sql("SHOW synchronous_standby_names")[0][0]))
+    try:
+        yield
+    finally:
+        database.sql(*switch_off("forecache"))
+
+
+@contextmanager
+def at_once(work: Callable[[], object]) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield thread
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_a_commit_waits_until_it_is_acknowledged(database: Database) -> None:
+    with database.following("product") as following, waiting_for_us(database):
+        with at_once(lambda: database.psql("UPDATE product SET price = 11")) as writer:
+            *_, commit = following.until(lambda event: isinstance(event, Commit))
+            assert isinstance(commit, Commit)
+            for _ in range(5):
+                following.source.poll(0.05)
+                assert database.sql("SELECT price FROM product") == [(10,)]
+            assert writer.is_alive()
+            following.source.acknowledge(commit.position)
+        assert database.sql("SELECT price FROM product") == [(11,)]
+        assert following.source.snapshot().sees(commit.xid)
+
+
+def test_commits_that_are_not_followed_do_not_wait(database: Database) -> None:
+    with database.following("product") as following, waiting_for_us(database):
+        with at_once(lambda: database.sql("INSERT INTO other VALUES (1)")) as writer:
+            while writer.is_alive():
+                assert following.source.poll(0.05) == []
+        assert database.sql("SELECT count(*) FROM other") == [(1,)]
+
+
+def test_a_successor_is_told_what_waits(database: Database) -> None:
+    with database.following("product") as first, waiting_for_us(database):
+        with at_once(lambda: database.sql("UPDATE product SET price = 20")) as writer:
+            *_, commit = first.until(lambda event: isinstance(event, Commit))
+            first.source.close()
+            second = database.source(["product"])
+            second.open()
+            again: list[object] = []
+            while not again:
+                again = list(second.poll(0.2))
+            assert again == [commit]
+            assert writer.is_alive()
+            assert isinstance(commit, Commit)
+            second.acknowledge(commit.position)
+        second.close()
+    assert database.sql("SELECT price FROM product") == [(20,)]
+
+
+@pytest.mark.parametrize("names", ["forecache", "*", '"Forecache"', "FIRST 2 (a, forecache)", "ANY 1 (a,forecache)"])
+def test_we_are_called(names: str) -> None:
+    assert calls(names)
+    assert switch_on(names) == ()
+
+
+@pytest.mark.parametrize("names", ["", "a", "FIRST 1 (a, b)", "forecaches"])
+def test_we_are_not_called(names: str) -> None:
+    assert not calls(names)
+    assert switch_off(names) == ()
+
+
+def test_real_standbys_are_left_to_the_operator() -> None:
+    with pytest.raises(ConfigurationError, match=r"FIRST 2 \(replica, forecache\)"):
+        switch_on("replica")
+    with pytest.raises(ConfigurationError, match="take forecache out"):
+        switch_off("FIRST 2 (replica, forecache)")
