@@ -1,10 +1,10 @@
 """How time and memory grow with the input: clean, divide, curve and size of generated logs, beside a plain pass.
 
 Every step runs in a process of its own; "peak" is its largest resident size (VmHWM), of which Polars takes some 100 MiB
-before it has read anything. The logs are those of five nodes, one file in ten delivered twice. "Plain pass" is Polars'
-streaming engine counting accesses and bytes of every key over the same files, the least that any study has to do, and
-"plain order" the same engine sorting all rows by time, the least that any replay has to do, up to 20 million rows. Accesses are drawn by
-popularity ~ rank^-0.8 among one key for twelve accesses, which is more than most recorded traces have.
+before it has read anything. The logs are those of five nodes, some of their files delivered twice. "Plain pass" is
+Polars' streaming engine counting accesses and bytes of every key over the same files, the least that any study has to
+do, and "plain order" the same engine sorting all rows by time, up to 20 million of them, the least that any replay has
+to do. Accesses are drawn by popularity ~ rank^-0.8 among one key for twelve accesses.
 """
 
 from __future__ import annotations

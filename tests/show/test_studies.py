@@ -130,3 +130,14 @@ def test_a_divided_history_is_studied_like_a_trace(file: Path, tmp_path: Path) -
     assert sized(divided, "--workers", 2).stdout.rstrip().splitlines()[-1].startswith("Give the cache ")
     ended = run("curve", divided, "--sample", 0.5)
     assert (ended.returncode, "leave --sample away" in ended.stderr) == (2, True)
+
+
+def test_plan_ends_with_what_to_change_first(file: Path) -> None:
+    options = ("--memory", "16KiB", "--processes", 4, "--cost-per-miss", "2ms", "--price", "3.5/GiB-month")
+    ended = run("plan", file, *options, "--writes", 0.05, "--bound", "5s")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.rstrip().splitlines()[-1].startswith("Change first: ")
+    found = json.loads(run("plan", file, *options, "--policies", "fifo", "--json").stdout)
+    assert found["plans"][0].items() >= {"plan": "today", "processes": 4, "bound": None, "sharing": 4}.items()
+    assert "policy fifo" in [row["plan"] for row in found["plans"]]
+    assert run("plan", file, *options, "--no-invalidation").returncode == 2

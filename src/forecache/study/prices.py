@@ -44,6 +44,10 @@ class Prices:
         """Money a month that hits save."""
         return hits_per_second * MONTH * (self.miss - self.hit)
 
+    def cost(self, misses_per_second: float, hits_per_second: float) -> float:
+        """Money a month that misses and hits cost."""
+        return (misses_per_second * self.miss + hits_per_second * self.hit) * MONTH
+
     def rent(self, size: float) -> float:
         """Money a month for bytes of memory."""
         return size / GIB * self.gib_month

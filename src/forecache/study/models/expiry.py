@@ -13,7 +13,7 @@ with extra(TRACES):
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["lru_with_ttl", "ttl_from_last_access", "ttl_from_load"]
+__all__ = ["hits_of_a_load", "lifetime", "lru_with_ttl", "ttl_from_last_access", "ttl_from_load"]
 
 
 def ttl_from_last_access(rates: npt.ArrayLike, ttl: float) -> Floats:
@@ -52,15 +52,35 @@ def lru_with_ttl(rates: npt.ArrayLike, capacity: float, ttl: float, sizes: npt.A
     return resident(characteristic_time(resident, capacity, np.asarray(sizes, np.float64)))
 
 
-def hits_of_a_load(rates: Floats, time: float, ttl: float) -> Floats:
-    """Hits until a gap between accesses is longer than `time`, or the age exceeds the TTL, shape (keys,)."""
+def hits_of_a_load(rates: Floats, time: float, ttl: float, writes: Floats | float = 0.0) -> Floats:
+    """Hits until a gap between accesses is longer than `time`, the age exceeds the TTL, or a write removes the copy.
+
+    Args:
+        rates: accesses of each key a second, shape (keys,).
+        time: seconds without access after which a copy is evicted, T.
+        ttl: seconds, τ; may be infinite.
+        writes: of each key a second, ω, shape (keys,), or one number.
+
+    Returns:
+        Until age τ ≤ T, λ (1 − exp(−ω τ)) / ω; without a TTL, p / (1 − p) with p = λ / (λ + ω) · (1 − exp(−(λ+ω) T));
+        in between, exponentially from the one to the other. Shape (keys,).
+    """
+    writes = np.broadcast_to(np.asarray(writes, np.float64), rates.shape)
+    at_first = rates * lifetime(min(time, ttl), writes)
     if ttl <= time:
-        return rates * ttl
-    seen = -np.expm1(-rates * time)
-    at_first = rates * time
-    in_the_end = np.expm1(np.minimum(rates * time, 500.0))  # e^500 hits are never reached
-    slope = rates * seen
-    with np.errstate(invalid="ignore", divide="ignore"):
+        return at_first
+    both = np.minimum((rates + writes) * time, 500.0)  # e^500 hits are never reached
+    chance = rates / (rates + writes) * -np.expm1(-both)
+    in_the_end = chance / (writes / (rates + writes) + rates / (rates + writes) * np.exp(-both))
+    slope = rates * np.exp(-writes * time) * -np.expm1(-rates * time)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         more = in_the_end - at_first
         grown = -more * np.expm1(-slope * (ttl - time) / more)
     return at_first + np.where(more > 0, grown, 0.0)
+
+
+def lifetime(ttl: float, writes: Floats) -> Floats:
+    """Mean seconds until a copy is removed by a write or its TTL:  (1 − exp(−ω τ)) / ω, shape (keys,)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ends = -np.expm1(-writes * ttl) / writes
+    return np.where(writes > 0, ends, ttl)
