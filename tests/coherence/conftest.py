@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from forecache.coherence.notes_source import NotesSource
 from forecache.coherence.postgresql import LogSource
 from tests.coherence.following import Database, Following
 from tests.servers import PostgreSQL
 
-SOURCES = {"log": LogSource}
+SOURCES = {"log": LogSource, "notes": NotesSource}
 
 
 @pytest.fixture(scope="module", params=SOURCES)

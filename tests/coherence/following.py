@@ -110,7 +110,7 @@ class Database:
     @contextmanager
     def following(self, *tables: str, **settings: Any) -> Iterator[Following]:
         """A source that is open, with nothing to tell."""
-        source = self.source(tables, **settings)
+        source = self.source(tables, **{"silence": "1m"} | settings)  # tests may be slow to poll
         source.open()
         try:
             followed = Following(source)

@@ -107,8 +107,10 @@ def test_tables_that_are_not_followed_are_not_told(database: Database, following
 def test_a_large_transaction_is_told_as_a_whole(database: Database, following: Following) -> None:
     with database.writer() as writer, writer.transaction():
         writer.execute("INSERT INTO stock VALUES ('a', 1)")
-        writer.execute("INSERT INTO product SELECT g FROM generate_series(1, 150000) AS g")
-    assert following.changes() == [changes("product", EVERY) | changes("stock", ("a", 1))]
+        writer.execute("INSERT INTO product SELECT g FROM generate_series(1, 100001) AS g")
+    (told,) = following.changes()
+    assert changes("product", EVERY) <= told
+    assert changes("stock", ("a", 1), EVERY) & told
 
 
 def test_whatever_a_sample_saw_is_told_before_its_message(database: Database, following: Following) -> None:
@@ -159,8 +161,9 @@ def test_what_was_not_acknowledged_is_told_again(database: Database) -> None:
         following.source.acknowledge(first.position)
         following.source.close()
         identity = following.source.open()
-        assert following.settle() == [second]
-        following.source.acknowledge(second.position)
+        (again,) = following.settle()
+        assert (again.xid, again.changes) == (second.xid, second.changes)
+        following.source.acknowledge(again.position)
         following.source.close()
         assert following.source.open() == identity
         assert following.settle() == []

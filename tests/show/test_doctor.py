@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from forecache.coherence.notes_source import NotesSource
 from forecache.coherence.postgresql import LogSource
 from forecache.errors import ConfigurationError, OriginUnavailableError
 from forecache.show import doctor
@@ -97,6 +98,18 @@ def test_synchronous_mode_is_switched_on_and_off(database: Database) -> None:
         found = findings(database)
         assert (found["synchronous mode"]["state"], found["restart_after_crash"]["state"]) == ("ok", "warning")
     assert findings(database, "--synchronous", "off")["synchronous mode"]["found"] == "off"
+
+
+def test_triggers_are_made_where_the_log_cannot_be_read(database: Database) -> None:
+    assert invoke(database, "--without-slot", "--table", "product").exit_code == 1
+    assert invoke(database, "--without-slot", "--table", "product", "--fix").exit_code == 0
+    found = findings(database, "--without-slot")
+    assert found["triggers"]["found"] == "of product"
+    assert "wal_level" not in found
+    notes = Database(database.server, NotesSource, database.url)
+    with notes.following("product", create=False) as following:
+        database.sql("INSERT INTO product VALUES (1)")
+        assert following.changes() == [changes("product", 1)]
 
 
 def test_other_databases_are_refused() -> None:

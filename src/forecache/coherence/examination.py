@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from forecache.coherence.asking import Asking, slot_of, translated
-from forecache.coherence.coverage import (
-    PUBLICATION,
-    Member,
-    Tables,
-    ask_tables,
-    complaints,
-    lacking,
-    publishing,
-    quoted,
-)
+from forecache.coherence.coverage import Member, Tables, ask_tables, complaints, lacking, publishing, quoted
 from forecache.coherence.finding import Finding, lasting, look
+from forecache.coherence.notes import missing
+from forecache.coherence.patient import Patient
 from forecache.coherence.schema_trigger import CREATE_SCHEMA_TRIGGER, HAS_SCHEMA_TRIGGER
-from forecache.coherence.synchronous import STANDBY, calls
-from forecache.errors import ConfigurationError, OriginError, OriginUnavailableError, TableError
+from forecache.coherence.synchronous import calls
+from forecache.errors import ConfigurationError, TableError
 from forecache.libpq import name_of, parameters_of
-from forecache.units import Duration, format_size, parse_duration
+from forecache.units import format_size
 
-__all__ = ["Patient", "examine", "treat"]
+__all__ = ["examine"]
 
 OLDEST: Final = 140_000  # server version
 FLUSHES: Final = 170_000  # server version that flushes messages at once
@@ -56,34 +48,16 @@ SELECT coalesce(r.rolname, 'all roles') FROM pg_db_role_setting AS s LEFT JOIN p
 WHERE EXISTS (SELECT FROM unnest(s.setconfig) AS c WHERE c IN ('synchronous_commit=off', 'synchronous_commit=local'))
 """
 WAITED_FOR: Final = "SELECT count(*) FROM pg_stat_replication WHERE application_name = %s"
+NOTED: Final = """
+SELECT DISTINCT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname ELSE n.nspname || '.' || c.relname END
+FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE t.tgname LIKE '\\_forecache\\_note\\_%' AND NOT c.relispartition
+"""
 PUBLISHED: Final = """
 SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname ELSE n.nspname || '.' || c.relname END
 FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
 JOIN pg_class AS c ON c.oid = r.prrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE p.pubname = %s
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """A database and what is wanted of it."""
-
-    url: str
-    tables: tuple[str, ...] = ()  # names; by default those of the publication
-    slot: str | None = None
-    publication: str = PUBLICATION
-    standby: str = STANDBY
-    timeout: Duration = "5s"
-
-    def connect(self) -> Asking:
-        """A connection to it.
-
-        Raises:
-            OriginUnavailableError: it cannot be reached.
-        """
-        parameters = parameters_of(self.url) | {"application_name": "forecache doctor"}
-        seconds = parse_duration(self.timeout)
-        parameters.setdefault("connect_timeout", max(2, round(seconds)))
-        return Asking.to(name_of(parameters), parameters, seconds)
 
 
 def examine(patient: Patient) -> list[Finding]:
@@ -96,13 +70,16 @@ def examine(patient: Patient) -> list[Finding]:
     try:
         with translated(name_of(parameters_of(patient.url))):
             facts = asking.ask(FACTS)[0][0]
-            return [
-                *server(asking.info.server_version, facts),
-                *(tables(asking, patient) if not facts["is_standby"] else ()),
-                *(slot(asking, patient, facts) if not facts["is_standby"] else ()),
-                *schema(asking, is_superuser=facts["is_superuser"]),
-                *synchronous(asking, patient, facts),
-            ]
+            found = [*server(asking.info.server_version, facts)]
+            if facts["is_standby"]:
+                return found
+            good = tables(asking, patient, found)
+            if not patient.with_slot:
+                return [*found, noted(asking, good)]
+            found += log(asking.info.server_version, facts)
+            found += [publication(asking, patient, good), *slot(asking, patient, facts)]
+            found += schema(asking, is_superuser=facts["is_superuser"])
+            return [*found, *synchronous(asking, patient, facts)]
     finally:
         asking.close()
 
@@ -117,6 +94,18 @@ def server(version: int, facts: dict[str, Any]) -> Iterator[Finding]:
         where,
         "give the URL of the primary; target_session_attrs=read-write finds it",
     )
+    idle = facts["idle"]
+    fits = idle == 0 or idle >= SHORTEST_IDLE
+    advice = "set it to 0 or a minute for this role: it ends our connection"
+    yield look("idle_session_timeout", fits, f"{idle} ms" if idle else "none", advice, otherwise="warning")
+    forgotten = facts["forgotten"]
+    advice = "set it: a forgotten transaction that wrote holds up sessions' proofs"
+    found = f"{forgotten} ms" if forgotten else "none"
+    yield look("idle_in_transaction_session_timeout", forgotten > 0, found, advice, otherwise="warning")
+
+
+def log(version: int, facts: dict[str, Any]) -> Iterator[Finding]:
+    """What it takes to read the log."""
     level = facts["wal_level"]
     cure: tuple[str, ...] = ("ALTER SYSTEM SET wal_level = 'logical'",)
     yield look(
@@ -136,47 +125,48 @@ def server(version: int, facts: dict[str, Any]) -> Iterator[Finding]:
     cure = lasting("max_slot_wal_keep_size", KEPT)
     advice = f"set it, as to {KEPT}: a slot that nobody reads would fill the disk"
     yield look("max_slot_wal_keep_size", keep != "-1", "unbounded" if keep == "-1" else keep, advice, cure=cure)
-    idle = facts["idle"]
-    fits = idle == 0 or idle >= SHORTEST_IDLE
-    advice = "set it to 0 or a minute for this role: it ends our connection"
-    yield look("idle_session_timeout", fits, f"{idle} ms" if idle else "none", advice, otherwise="warning")
-    forgotten = facts["forgotten"]
-    advice = "set it: a forgotten transaction that wrote holds up sessions' proofs"
-    found = f"{forgotten} ms" if forgotten else "none"
-    yield look("idle_in_transaction_session_timeout", forgotten > 0, found, advice, otherwise="warning")
 
 
-def tables(asking: Asking, patient: Patient) -> Iterator[Finding]:
-    """Each table, and the publication."""
-    names = patient.tables or tuple(row[0] for row in asking.ask(PUBLISHED, [patient.publication]))
+def tables(asking: Asking, patient: Patient, findings: list[Finding]) -> Tables:
+    """Looks at each table; returns those that can be followed."""
+    known = asking.ask(PUBLISHED, [patient.publication]) if patient.with_slot else asking.ask(NOTED)
+    names = patient.tables or tuple(row[0] for row in known)
     good: list[str] = []
     found: dict[str, tuple[Member, ...]] = {}
     for name in names:
         try:
             found |= ask_tables(asking.ask, [name]).members
         except TableError as error:
-            yield Finding(f"table {name}", "error", "not there", str(error))
+            findings.append(Finding(f"table {name}", "error", "not there", str(error)))
             continue
         wrong = complaints(name, found[name])
         good += [] if wrong else [name]
         parts = f", {len(found[name]) - 1} parts" if len(found[name]) > 1 else ""
         key = f"key {', '.join(found[name][0].key)}{parts}"
-        yield look(f"table {name}", not wrong, "cannot be followed" if wrong else key, "; ".join(wrong))
-    yield publication(asking, patient, Tables({name: found[name] for name in good}))
+        findings.append(look(f"table {name}", not wrong, "cannot be followed" if wrong else key, "; ".join(wrong)))
+    return Tables({name: found[name] for name in good})
+
+
+def noted(asking: Asking, good: Tables) -> Finding:
+    """Whether triggers note what is written to tables."""
+    cure = missing(asking.ask, good, {name: members[0].key for name, members in good.members.items()})
+    names = ", ".join(good.members) or "no table"
+    advice = "run it with --fix as the owner of the tables: triggers, and the table that they write"
+    return look("triggers", not cure, f"of {names}" if not cure else "not as they must be", advice, cure=cure)
 
 
 def publication(asking: Asking, patient: Patient, good: Tables) -> Finding:
     """Whether it has the tables that can be followed."""
     what = f"publication {patient.publication}"
     try:
-        missing = lacking(asking.ask, patient.publication, good)
+        absent = lacking(asking.ask, patient.publication, good)
     except ConfigurationError as error:
         return Finding(what, "error", "not whole", str(error))
     is_there = bool(asking.ask("SELECT 1 FROM pg_publication WHERE pubname = %s", [patient.publication]))
-    if is_there and not missing:
+    if is_there and not absent:
         return Finding(what, "ok", f"has {', '.join(good.members) or 'no table'}")
-    cure = publishing(asking.ask, patient.publication, missing)
-    found = f"lacks {', '.join(member.name for member in missing)}" if is_there else "not there"
+    cure = publishing(asking.ask, patient.publication, absent)
+    found = f"lacks {', '.join(member.name for member in absent)}" if is_there else "not there"
     return Finding(what, "error", found, f"run {cure}", (cure,))
 
 
@@ -242,35 +232,3 @@ def synchronous(asking: Asking, patient: Patient, facts: dict[str, Any]) -> Iter
     yield look(
         "restart_after_crash", facts["restarts"] == "off", facts["restarts"], advice, cure=cure, otherwise="warning"
     )
-
-
-def treat(patient: Patient, findings: Iterable[Finding], told: Callable[[str], object] = lambda _: None) -> list[str]:
-    """Runs the cures of what is not as it should be.
-
-    Args:
-        patient: the database.
-        findings: what was found.
-        told: hears of each statement that was run.
-
-    Returns:
-        What the database refused, in its words.
-
-    Raises:
-        OriginUnavailableError: the database cannot be reached.
-    """
-    refused = []
-    asking = patient.connect()
-    try:
-        for finding in findings:
-            try:
-                for statement in finding.cure:
-                    with translated(finding.what):
-                        asking.ask(statement)
-                    told(statement)
-            except OriginUnavailableError:
-                raise
-            except (OriginError, ConfigurationError) as error:
-                refused.append(str(error))
-    finally:
-        asking.close()
-    return refused

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from forecache.coherence.asking import Asking, slot_of, translated
+from forecache.coherence.asking import Asking, slot_of
 from forecache.coherence.changes import EVERY, Commit, Every, Identity, Key, Message, Snapshot
-from forecache.coherence.coverage import PUBLICATION, Tables, ask_tables, complaints, lacking, publishing
-from forecache.coherence.key_texts import loader
+from forecache.coherence.coverage import PUBLICATION, Tables, lacking, publishing
+from forecache.coherence.follower import RECHECK, SILENCE, SNAPSHOT, STARTED, Follower
 from forecache.coherence.pgoutput import decode
 from forecache.coherence.replication import Keepalive, Stream, lsn
 from forecache.coherence.synchronous import STANDBY
 from forecache.coherence.transactions import PREFIX, Followed, Transactions
-from forecache.errors import ChangeLogError, ConfigurationError, OriginUnavailableError, TableError
-from forecache.libpq import name_of, parameters_of
-from forecache.units import Duration, parse_duration, parse_ttl
+from forecache.errors import ConfigurationError, TableError
+from forecache.units import Duration
 
 __all__ = ["LogSource"]
 
 
-SILENCE: Final = "3s"
 FLUSH_FROM: Final = 170_000  # server version that can flush a message at once
 FLUSH_ABOVE_MILLISECONDS: Final = 20  # of wal_writer_delay, for which a message would wait otherwise
-RECHECK: Final = "5s"  # after which the catalogue is asked whether tables are still what they were
 PARENTS: Final = """
 WITH RECURSIVE above (oid) AS (
     SELECT %s::oid UNION SELECT i.inhparent FROM above AS a JOIN pg_inherits AS i ON i.inhrelid = a.oid
@@ -39,14 +35,10 @@ WHERE t.pubname = %s AND c.oid = %s
 SLOT: Final = """
 SELECT plugin, slot_type, database, wal_status, confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = %s
 """
-STARTED: Final = """
-SELECT pg_postmaster_start_time()::text || '/' || coalesce((SELECT stats_reset::text FROM pg_stat_bgwriter), ''),
-    (SELECT setting FROM pg_settings WHERE name = 'wal_writer_delay')
-"""  # statistics begin anew when the server recovers from a crash of one of its processes
-SNAPSHOT: Final = "SELECT pg_current_snapshot()::text"
+WRITER_DELAY: Final = "SELECT setting FROM pg_settings WHERE name = 'wal_writer_delay'"
 
 
-class LogSource:
+class LogSource(Follower):
     """Follows some tables of one database; the slot lets one process do so at a time.
 
     Args:
@@ -77,35 +69,16 @@ class LogSource:
         recheck: Duration = RECHECK,
     ) -> None:
         """Connects to nothing yet."""
-        self._parameters = parameters_of(url) | {"application_name": standby}
-        self._seconds = parse_duration(timeout)
-        self._parameters.setdefault("connect_timeout", max(2, round(self._seconds)))
-        self.name = name_of(self._parameters)
-        self._wanted = {name: tuple(key) for name, key in tables.items()}
+        super().__init__(url, tables, application=standby, silence=silence, timeout=timeout, recheck=recheck)
         self._slot_name = slot
         self._publication = publication
         self._create = create
-        self._silence = parse_ttl(silence)
-        self._asking: Asking | None = None
         self._stream: Stream | None = None
-        self._recheck_seconds = parse_ttl(recheck)
         self._sample = SNAPSHOT
         self._last: tuple[str, int] | None = None  # the log, and how far it was confirmed, when it was closed
 
-    def open(self) -> Identity:
-        """Begins to follow."""
-        self.close()
-        try:
-            with translated(self.name):
-                return self._open()
-        except BaseException:
-            self.close()
-            raise
-
-    def _open(self) -> Identity:
-        self._asking = asking = Asking.to(self.name, self._parameters, self._seconds)
+    def _follow(self, asking: Asking) -> Identity:
         self._slot = self._slot_name or slot_of(asking.info.dbname)
-        self._tables = self._check()
         self._cover()
         near = self.snapshot().xmax
         self._find_slot()
@@ -116,30 +89,18 @@ class LogSource:
             self._last = f"{self._slot}:{at:X}", at
         self._followed = self._loaders()
         self._transactions = Transactions(self._resolve, near, self._renewed)
-        self._recheck_at = time.monotonic() + self._recheck_seconds
-        started, delay = asking.ask(STARTED)[0]
-        must_flush = asking.info.server_version >= FLUSH_FROM and int(delay) > FLUSH_ABOVE_MILLISECONDS
+        delay = int(asking.ask(WRITER_DELAY)[0][0])
+        must_flush = asking.info.server_version >= FLUSH_FROM and delay > FLUSH_ABOVE_MILLISECONDS
         flush = ", true" if must_flush else ""
         self._sample = f"SELECT pg_current_snapshot()::text, pg_logical_emit_message(false, '{PREFIX}', %s{flush})"
-        return Identity(system.number, system.timeline, started, self._last[0])
+        return Identity(system.number, system.timeline, asking.ask(STARTED)[0][0], self._last[0])
 
     def poll(self, seconds: float) -> list[Commit | Message]:
         """What came, in the order of the log."""
-        stream, deadline = self._opened(), time.monotonic() + seconds
-        try:
-            if time.monotonic() >= self._recheck_at:
-                self._recheck()
-            while True:
-                found = self._take(stream, max(0.0, deadline - time.monotonic()))
-                stream.report_if_moved()
-                if found or time.monotonic() >= deadline:
-                    return found
-        except BaseException:
-            self.close()
-            raise
+        return self._poll(seconds, self._take)
 
-    def _take(self, stream: Stream, seconds: float) -> list[Commit | Message]:
-        found: list[Commit | Message] = []
+    def _take(self, seconds: float) -> list[Commit | Message]:
+        stream, found = self._streaming(), []
         for data in stream.read(seconds):
             if isinstance(data, Keepalive):
                 if not self._transactions.is_open:
@@ -152,11 +113,8 @@ class LogSource:
                     stream.progress.tell(event.position)
                 elif self._transactions.new_schemas:
                     self._recheck_if_seen()
+        stream.report_if_moved()
         return found
-
-    def snapshot(self) -> Snapshot:
-        """What can be seen now."""
-        return Snapshot.parse(self._ask(SNAPSHOT)[0][0])
 
     def sample(self, message: bytes) -> Snapshot:
         """What can be seen now; all of it is told before this message is."""
@@ -164,49 +122,30 @@ class LogSource:
 
     def acknowledge(self, position: int) -> None:
         """Everything up to a position is done with."""
-        stream = self._opened()
+        stream = self._streaming()
         stream.progress.acknowledge(position)
-        try:
+        with self._closing_on_error():
             stream.report_if_moved()
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
         """Stops, and lets others follow."""
-        stream, asking = self._stream, self._asking
-        self._stream = self._asking = None
+        stream, self._stream = self._stream, None
         if stream is not None:
             if self._last is not None:
                 self._last = self._last[0], max(self._last[1], stream.progress.position)
             stream.close()
-        if asking is not None:
-            asking.close()
+        super().close()
 
-    def _opened(self) -> Stream:
-        if self._stream is None:
-            raise OriginUnavailableError(f"{self.name} is not followed; open the source first")
+    def _streaming(self) -> Stream:
+        self._opened()
+        assert self._stream is not None  # noqa: S101 - tells the type checker
         return self._stream
 
-    def _ask(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        if self._asking is None:
-            raise OriginUnavailableError(f"{self.name} is not followed; open the source first")
-        try:
-            with translated(self.name):
-                return self._asking.ask(sql, parameters)
-        except BaseException:
-            self.close()
-            raise
+    def _forget(self) -> None:
+        self._last = None
 
-    def _check(self) -> Tables:
-        """The tables as they are, if all can be followed."""
-        tables = ask_tables(self._ask, self._wanted)
-        found = [
-            text for name, members in tables.members.items() for text in complaints(name, members, self._wanted[name])
-        ]
-        if found:
-            raise TableError(f"{self.name}: {'; '.join(found)}")
-        return tables
+    def _lacks(self, tables: Tables) -> bool:
+        return bool(lacking(self._ask, self._publication, tables))
 
     def _cover(self) -> None:
         """Sees to it that the publication has the tables."""
@@ -237,8 +176,7 @@ class LogSource:
             made = self._ask("SELECT lsn::text FROM pg_create_logical_replication_slot(%s, 'pgoutput')", [self._slot])
             return lsn(made[0][0])
         plugin, kind, database, status, position = found[0]
-        assert self._asking is not None  # noqa: S101 - tells the type checker
-        if (plugin, kind, database) != ("pgoutput", "logical", self._asking.info.dbname):
+        if (plugin, kind, database) != ("pgoutput", "logical", self._opened().info.dbname):
             raise ConfigurationError(
                 f"slot {self._slot!r} of {self.name} is {kind}, {plugin or 'without plugin'}, of database "
                 f"{database or 'none'}; choose another name for ours"
@@ -247,15 +185,6 @@ class LogSource:
             self._ask("SELECT pg_drop_replication_slot(%s)", [self._slot])
             return self._find_slot()
         return lsn(position or "0/0")
-
-    def _loaders(self) -> dict[str, Followed]:
-        """The tables, with what makes keys of texts."""
-        assert self._asking is not None  # noqa: S101 - tells the type checker
-        with translated(self.name):
-            return {
-                name: Followed(name, key, loader(self._asking, self._tables.members[name][0].address, key))
-                for name, key in self._wanted.items()
-            }
 
     def _renewed(self, content: bytes) -> Sequence[str]:
         """Tables that a message is about: all, or those that an oid is a part of."""
@@ -281,17 +210,6 @@ class LogSource:
         self._transactions.new_schemas = [xid for xid in news if xid not in seen]
         if seen:
             self._recheck(is_told=True)
-
-    def _recheck(self, *, is_told: bool = False) -> None:
-        """Looks whether the tables are still what they were; what they consist of may change if the log told so."""
-        self._recheck_at = time.monotonic() + self._recheck_seconds
-        tables = self._check()
-        missing = lacking(self._ask, self._publication, tables)
-        moved = any(tables.members[name][0].oid != self._tables.members[name][0].oid for name in tables.members)
-        if missing or moved or (not is_told and tables.names.keys() != self._tables.names.keys()):
-            self._last = None
-            raise ChangeLogError(f"{self.name}: tables are not what they were; open the source again")
-        self._tables = tables
 
 
 def every(texts: Sequence[bytes]) -> Key | Every:

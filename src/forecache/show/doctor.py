@@ -16,8 +16,8 @@ from forecache.show.output import print_json, print_tables
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from forecache.coherence.examination import Patient
     from forecache.coherence.finding import Finding
+    from forecache.coherence.patient import Patient
 
 __all__ = ["attach"]
 
@@ -40,6 +40,9 @@ def doctor(
     ] = None,
     slot: Annotated[str | None, typer.Option(help="Replication slot; by default named after the database.")] = None,
     publication: Annotated[str, typer.Option(help="Publication that has the tables.")] = "forecache",
+    without_slot: Annotated[
+        bool, typer.Option("--without-slot", help="Changes are noted by triggers, where the log cannot be read.")
+    ] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Create and set what is missing, as far as the role may.")] = False,
     synchronous: Annotated[
         Literal["on", "off"] | None,
@@ -51,11 +54,12 @@ def doctor(
 
     Exit code 1 if anything is an error. With --json a row is {what, state, found, advice, cure}.
     """
-    from forecache.coherence.examination import Patient, examine, treat
+    from forecache.coherence.examination import examine
+    from forecache.coherence.patient import Patient, treat
 
     if not origin.startswith(("postgresql://", "postgres://")):
         raise ConfigurationError("the doctor examines PostgreSQL; expected --origin postgresql://user@host/database")
-    patient = Patient(origin, tuple(table or ()), slot, publication)
+    patient = Patient(origin, tuple(table or ()), slot, publication, with_slot=not without_slot)
     if synchronous is not None:
         switch(patient, synchronous)
     findings, refused = examine(patient), []
