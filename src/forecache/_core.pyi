@@ -26,6 +26,7 @@ __all__ = [
     "Curve",
     "Entry",
     "Predictor",
+    "Proof",
     "Reader",
     "Recorder",
     "Simulation",
@@ -365,7 +366,14 @@ class CopyReader:
     """Reads the copies of one table's rows."""
 
     def __new__(
-        cls, store: Store[Any, Any], table: str, missing: Any, *, header: WalHeader | None = None, max_age: float = 0.0
+        cls,
+        store: Store[Any, Any],
+        table: str,
+        missing: Any,
+        *,
+        header: WalHeader | None = None,
+        proof: Proof | None = None,
+        max_age: float = 0.0,
     ) -> Self: ...
     def read(self, key: Any, /) -> Any:
         """The row of a key if a copy is here and good enough, else `missing`."""
@@ -373,6 +381,18 @@ class CopyReader:
     @property
     def hits(self) -> int:
         """Reads that were answered."""
+
+@final
+class Proof:
+    """The moment as of which all copies are current; minus infinity while nothing is proven."""
+
+    def __new__(cls) -> Self: ...
+    def tell(self, at: float) -> None:
+        """From now on, copies that are here are current as of this moment. What ended was dropped before."""
+
+    @property
+    def at(self) -> float:
+        """The moment. Ask first, and look a copy up then: what is found is as new."""
 
 @final
 class WalHeader:

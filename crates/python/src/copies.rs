@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::clock::now;
 use crate::key::{id_of, is_native};
+use crate::proof::Proof;
 use crate::store::{Object, Store};
 use crate::wal::WalHeader;
 
@@ -51,6 +52,8 @@ pub struct CopyReader {
     missing: Object,
     /// What proves that all copies are current; without one, only their age counts.
     header: Option<Py<WalHeader>>,
+    /// As of when all copies are current, so that their age counts from then.
+    proof: Option<Py<Proof>>,
     max_age: f64,
     hits: AtomicU64,
 }
@@ -58,15 +61,16 @@ pub struct CopyReader {
 #[pymethods]
 impl CopyReader {
     #[new]
-    #[pyo3(signature = (store, table, missing, *, header=None, max_age=0.0))]
+    #[pyo3(signature = (store, table, missing, *, header=None, proof=None, max_age=0.0))]
     fn new(
         store: Py<Store>,
         table: Py<PyString>,
         missing: Object,
         header: Option<Py<WalHeader>>,
+        proof: Option<Py<Proof>>,
         max_age: f64,
     ) -> Self {
-        Self { store, table, missing, header, max_age, hits: AtomicU64::new(0) }
+        Self { store, table, missing, header, proof, max_age, hits: AtomicU64::new(0) }
     }
 
     /// The row of a key if a copy is here and good enough, else `missing`.
@@ -78,6 +82,7 @@ impl CopyReader {
                 return Ok(self.missing.clone_ref(py)); // asked before the lookup: what is found then is as new
             }
         }
+        let proven_at = self.proof.as_ref().map_or(f64::NEG_INFINITY, |proof| proof.get().at()); // the same
         if !is_native(key) {
             id_of(key)?; // so that an error names the key, not the pair
         }
@@ -86,7 +91,7 @@ impl CopyReader {
             return Ok(self.missing.clone_ref(py));
         };
         let copy = found.bind(py).cast_exact::<Copy>()?.get();
-        if self.header.is_none() && now() - copy.read_at > self.max_age {
+        if self.header.is_none() && now() - copy.read_at.max(proven_at) > self.max_age {
             return Ok(self.missing.clone_ref(py));
         }
         self.hits.fetch_add(1, Ordering::Relaxed);

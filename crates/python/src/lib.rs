@@ -9,6 +9,7 @@ mod curve;
 mod insight;
 mod key;
 mod model;
+mod proof;
 mod reader;
 mod recorder;
 mod shortcuts;
@@ -34,6 +35,8 @@ mod _core {
     use crate::curve::{Curve, sampled};
     #[pymodule_export]
     use crate::model::{Predictor, targets, training_rows};
+    #[pymodule_export]
+    use crate::proof::Proof;
     #[pymodule_export]
     use crate::reader::Reader;
     #[pymodule_export]

@@ -15,8 +15,8 @@ with extra("postgresql"):
 
 __all__ = ["Asking", "slot_of", "translated"]
 
-BUSY: Final = "55006"  # object_in_use: the slot is held by another
-UNFIT: Final = ("55000", "42704", "42501", "53400", "0A000", "22023", "42602", "42710")  # settings, rights, names
+BUSY: Final = ("55006", "42710", "23505")  # another holds the slot, or just made what we were about to make
+UNFIT: Final = ("55000", "42704", "42501", "53400", "0A000", "22023", "42602")  # settings, rights, names
 MOST_LETTERS: Final = 63  # of a name
 
 
@@ -55,7 +55,7 @@ def translated(name: str) -> Iterator[None]:
     except psycopg.Error as error:
         said = f"{name}: {error.diag.message_primary or str(error).splitlines()[0]}"
         state = error.sqlstate or ""
-        if state == BUSY:
+        if state in BUSY:
             raise SourceBusyError(f"{said}; stand by, and try again") from error
         if state in UNFIT:
             hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ class SqliteWatch:
     """Keeps the copies of some tables of one file current, whoever writes it."""
 
     tells = True
+    proof = None
 
     def __init__(
         self, path: str, tables: Mapping[str, tuple[str, ...]], holder: Holder, unlogged: Unlogged = "flush"
@@ -79,6 +80,10 @@ class SqliteWatch:
 
     def check(self, level: Level) -> None:
         """Every level can be kept."""
+
+    def shard_of(self, table: str, key: Hashable) -> int:
+        """There are no parts."""
+        return 0
 
     def proven_at(self) -> float:
         """Now, if nothing changed; else when it was asked last."""

@@ -43,8 +43,15 @@ class Watch(Protocol):
         """What tells natively that nothing changed, if there is such a thing."""
 
     @property
+    def proof(self) -> _core.Proof | None:
+        """What tells natively as of when all copies are current, if there is such a thing."""
+
+    @property
     def tells(self) -> bool:
-        """Whether it learns of changes; if not, copies are only as good as their age."""
+        """Whether asking it makes copies current at once; if not, they are as old as is proven, or as they are."""
+
+    def shard_of(self, table: str, key: Hashable) -> int:
+        """The part of the shared tier that a row is in; 0 where there are no parts."""
 
     def proven_at(self) -> float:
         """The latest moment of `now()` at which all copies were surely current; minus infinity if unknown."""
@@ -73,12 +80,17 @@ class Ageing:
     epoch = ""
     number = None
     header = None
+    proof = None
     tells = False
 
     def __init__(self, kinds: tuple[Kind, ...], reason: str) -> None:
         """For a database that can keep levels of these kinds, and no other for a reason."""
         self._kinds = kinds
         self._reason = reason
+
+    def shard_of(self, table: str, key: Hashable) -> int:
+        """There are no parts."""
+        return 0
 
     def proven_at(self) -> float:
         """Unknown."""

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any, Final, NamedTuple
 
 from forecache._core import Copy
+from forecache.coherence.certificate import TierName
 from forecache.serve.cache import Cache
 from forecache.serve.flight import Flight
 from forecache.serve.loader import Keep
@@ -22,7 +23,7 @@ class Found(NamedTuple):
     """What was found for a key."""
 
     copy: Copy
-    tier: str  # as in a certificate
+    tier: TierName
     as_of: float  # moment of `now()` at which it was surely current; minus infinity if unknown
     ttl: float | None = None  # seconds that a copy of it may live at most; None for as long as others
 

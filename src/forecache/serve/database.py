@@ -56,7 +56,7 @@ class Database:
         self._origin = origin
         self._copies = copies
         self._counts = Counts()
-        self._watch: Watch = watch_of(origin, found.values(), copies, unlogged)
+        self._watch: Watch = watch_of(origin, found.values(), copies, unlogged, tier)
         self._watch.check(level)
         self._tier = tier
         if tier is not None and self._watch.tells:
@@ -64,7 +64,7 @@ class Database:
                 f"shared is given, but {origin.name} is a file of this machine, and reading it is faster than asking a "
                 "server; leave shared out"
             )
-        shared = None if tier is None else shared_over(tier, ttl, self._counts)
+        shared = None if tier is None else shared_over(tier, ttl, self._counts, self._watch)
         self._path = ReadPath(
             origin, self._watch, copies, shared=shared, counts=self._counts, stale_seconds=stale_seconds
         )

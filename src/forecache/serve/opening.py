@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from forecache.serve.counts import Counts
     from forecache.serve.plan import ReadPath
     from forecache.serve.shared import Shared
+    from forecache.serve.tiers.valkey import ValkeyTier
     from forecache.serve.warm import Warmth
 
 __all__ = ["origin_of", "shared_over", "tier_of", "warmth_of", "watch_of"]
@@ -44,8 +45,10 @@ def origin_of(source: Any, timeout: Duration, connections: int | None) -> Origin
     return open_origin(source, **settings)
 
 
-def watch_of(origin: Origin, tables: Iterable[Table], holder: Holder, unlogged: Unlogged) -> Watch:
-    """How changes of a database are learned, if they can be.
+def watch_of(
+    origin: Origin, tables: Iterable[Table], holder: Holder, unlogged: Unlogged, tier: Tier | None = None
+) -> Watch:
+    """How changes of a database are learned, if they can be: of PostgreSQL by what a sequencer tells the shared tier.
 
     Raises:
         ConfigurationError: `unlogged` is none of its values.
@@ -57,6 +60,10 @@ def watch_of(origin: Origin, tables: Iterable[Table], holder: Holder, unlogged: 
         from forecache.coherence.sqlite import SqliteWatch
 
         return SqliteWatch(path, {table.name: table.key for table in tables}, holder, unlogged)
+    if tier is not None and origin.name.startswith("postgresql:") and hasattr(tier, "routes"):
+        from forecache.serve.beacon_watch import BeaconWatch
+
+        return BeaconWatch(cast("ValkeyTier", tier), [table.name for table in tables], holder)
     return Ageing(("eventual", "bounded", "session", "strong"), "")
 
 
@@ -69,11 +76,12 @@ def tier_of(shared: str | Iterable[str] | Tier | None) -> Tier | None:
     return ValkeyTier.connect(shared)
 
 
-def shared_over(tier: Tier, ttl: float, counts: Counts) -> Shared:
+def shared_over(tier: Tier, ttl: float, counts: Counts, watch: Watch) -> Shared:
     """The shared tier as the read path uses it."""
+    from forecache.serve.beacon_watch import BeaconWatch
     from forecache.serve.shared import Shared
 
-    return Shared(tier, ttl, counts)
+    return Shared(tier, ttl, counts, watch if isinstance(watch, BeaconWatch) else None)
 
 
 def warmth_of(

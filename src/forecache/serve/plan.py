@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from forecache._core import Copy, now
-from forecache.coherence.level import Level
+from forecache.coherence.level import STRONG, Level
 from forecache.coherence.watch import Watch
 from forecache.errors import LoadInterruptedError, OriginUnavailableError
 from forecache.serve.breaker import Breaker
@@ -84,7 +84,7 @@ class ReadPath:
         absent = [key for key in keys if self._copies.cache.peek((name, key)) is None]
         mine, _ = self._begin(self.tables[name], absent)
         if mine:
-            yield from self._lead(self.tables[name], mine, level)
+            yield from self._lead(self.tables[name], mine, level, now())
             self._counts.add(warmed=len(mine))
 
     def _read(self, table: Table, keys: list[Key], level: Level, began: float) -> Plan[dict[Key, Found]]:
@@ -138,7 +138,7 @@ class ReadPath:
         mine, others = self._begin(table, keys)
         found = self._landed(table, mine, level, began, proven_at)
         if mine:
-            found |= yield shielded(self._lead(table, mine, level), mine.values())
+            found |= yield shielded(self._lead(table, mine, level, began), mine.values())
         for key, flight in others.items():
             self._counts.add(waits=1)
             with suppress(LoadInterruptedError):
@@ -147,7 +147,7 @@ class ReadPath:
                     found[key] = answer._replace(as_of=as_of)
         rest = [key for key in keys if key not in found]
         if rest:
-            found |= yield from self._fetch(table, rest, level)
+            found |= yield from self._fetch(table, rest, level, began)
         return found
 
     def _begin(self, table: Table, keys: Iterable[Key]) -> tuple[dict[Key, Flight], dict[Key, Flight]]:
@@ -172,11 +172,11 @@ class ReadPath:
                 flight.succeed(landed[key])
         return landed
 
-    def _lead(self, table: Table, flights: Mapping[Key, Flight], level: Level) -> Plan[dict[Key, Found]]:
+    def _lead(self, table: Table, flights: Mapping[Key, Flight], level: Level, began: float) -> Plan[dict[Key, Found]]:
         """Runs the load of some keys; its end reaches everybody who waits."""
         token = inside.set((*inside.get(), *flights.values()))
         try:
-            found = yield from self._fetch(table, list(flights), level)
+            found = yield from self._fetch(table, list(flights), level, began)
         except BaseException as error:
             self._copies.fail(table.name, flights, told(error, len(flights)))
             raise
@@ -191,23 +191,24 @@ class ReadPath:
         """Strong reads without a watch: one read of the database, begun after all who wait for it have asked."""
         rounds = self._rounds.setdefault(table.name, Rounds(lambda keys: self._fresh(table, keys)))
         found = yield from rounds.read(keys)
-        return found if found is not None else (yield from self._fetch(table, keys, Level("strong", 0.0)))
+        return found if found is not None else (yield from self._from_database(table, keys))
 
     def _fresh(self, table: Table, keys: list[Key]) -> Plan[dict[Key, Found]]:
         """Reads the database whatever is in flight, and keeps what nobody else loads."""
         mine, others = self._begin(table, keys)
         found: dict[Key, Found] = {}
         if mine:
-            found = yield from self._lead(table, mine, Level("strong", 0.0))
+            found = yield from self._lead(table, mine, STRONG, now())
         if others:
-            found |= yield from self._fetch(table, list(others), Level("strong", 0.0))
+            found |= yield from self._from_database(table, list(others))
         return found
 
-    def _fetch(self, table: Table, keys: list[Key], level: Level) -> Plan[dict[Key, Found]]:
+    def _fetch(self, table: Table, keys: list[Key], level: Level, began: float) -> Plan[dict[Key, Found]]:
         """From the shared tier where its copies are good enough, else from the database."""
-        if self._shared is None or level.kind != "eventual":
+        if self._shared is None or not self._shared.keeps(level):
             return (yield from self._from_database(table, keys))
-        return (yield from self._shared.read(table, keys, lambda rest: self._from_database(table, rest)))
+        oldest = began - level.seconds
+        return (yield from self._shared.read(table, keys, oldest, lambda rest: self._from_database(table, rest)))
 
     def _from_database(self, table: Table, keys: list[Key]) -> Plan[dict[Key, Found]]:
         ticket = self._breaker.enter()

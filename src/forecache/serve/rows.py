@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 from forecache._core import CopyReader, now
 from forecache.coherence.certificate import Certificate, Certified
@@ -17,6 +17,14 @@ from forecache.serve.signal import MISSING
 from forecache.serve.writes import AsyncDatabaseTransaction, DatabaseTransaction
 
 __all__ = ["Rows"]
+
+
+class Began(NamedTuple):
+    """The moment when a read begins, and what was known then."""
+
+    at: float
+    epoch: str
+    number: int | None
 
 
 class Rows:
@@ -73,9 +81,9 @@ class Rows:
             row = self._read(key)
             if row is not MISSING:
                 return default if row is None else row
-        began, number, level = self._begin(level)
-        found = run(self._path.read(self.name, (key,), level, began))[key]
-        return self._answer(found, default, began, number, with_certificate)
+        began, level = self._begin(level)
+        found = run(self._path.read(self.name, (key,), level, began.at))[key]
+        return self._answer(key, found, default, began, with_certificate)
 
     async def aget(
         self, key: Key, default: Any = None, *, level: LevelLike | None = None, with_certificate: bool = False
@@ -85,9 +93,9 @@ class Rows:
             row = self._read(key)
             if row is not MISSING:
                 return default if row is None else row
-        began, number, level = self._begin(level)
-        found = (await arun(self._path.read(self.name, (key,), level, began)))[key]
-        return self._answer(found, default, began, number, with_certificate)
+        began, level = self._begin(level)
+        found = (await arun(self._path.read(self.name, (key,), level, began.at)))[key]
+        return self._answer(key, found, default, began, with_certificate)
 
     def get_many(
         self, keys: Iterable[Key], *, level: LevelLike | None = None, with_certificate: bool = False
@@ -97,18 +105,18 @@ class Rows:
         With certificates, every key has an answer, and that of an absent row has None as its row.
         """
         keys = list(keys)
-        began, number, level = self._begin(level)
-        found = run(self._path.read(self.name, keys, level, began))
-        return self._answers(found, keys, began, number, with_certificate)
+        began, level = self._begin(level)
+        found = run(self._path.read(self.name, keys, level, began.at))
+        return self._answers(found, keys, began, with_certificate)
 
     async def aget_many(
         self, keys: Iterable[Key], *, level: LevelLike | None = None, with_certificate: bool = False
     ) -> dict[Key, Any]:
         """`get_many`, for tasks."""
         keys = list(keys)
-        began, number, level = self._begin(level)
-        found = await arun(self._path.read(self.name, keys, level, began))
-        return self._answers(found, keys, began, number, with_certificate)
+        began, level = self._begin(level)
+        found = await arun(self._path.read(self.name, keys, level, began.at))
+        return self._answers(found, keys, began, with_certificate)
 
     def put(self, row: Mapping[str, Any] | Any) -> Key:
         """Inserts a row, or overwrites the columns given of the one that has its key; returns the key."""
@@ -156,33 +164,37 @@ class Rows:
         watch, level = self._path.watch, self._level
         self._header = watch.header
         age = -1.0 if watch.tells or level.kind == "strong" else level.seconds  # nothing is below no age at all
-        self._reader = CopyReader(self._copies.cache, self.name, MISSING, header=self._header, max_age=age)
+        self._reader = CopyReader(
+            self._copies.cache, self.name, MISSING, header=self._header, proof=watch.proof, max_age=age
+        )
         self._read = self._reader.read
 
-    def _begin(self, level: LevelLike | None) -> tuple[float, int | None, Level]:
-        """When a read begins, what is known then, and what it keeps to."""
+    def _begin(self, level: LevelLike | None) -> tuple[Began, Level]:
+        """When a read begins and what is known then, and what it keeps to."""
         wanted = self._level if level is None else Level.parse(level)
         self._path.watch.check(wanted)
         if self._header is not self._path.watch.header:
             self._past_hits += self._reader.hits
             self._renew()
-        return now(), self._path.watch.number, wanted
+        watch = self._path.watch
+        return Began(now(), watch.epoch, watch.number), wanted
 
-    def _answer(self, found: Found, default: Any, began: float, number: int | None, with_certificate: bool) -> Any:
+    def _answer(self, key: Key, found: Found, default: Any, began: Began, with_certificate: bool) -> Any:
         row = default if found.copy.row is None else found.copy.give()
-        return Certified(row, self._certificate(found, began, number)) if with_certificate else row
+        return Certified(row, self._certificate(key, found, began)) if with_certificate else row
 
     def _answers(
-        self, found: Mapping[Key, Found], keys: Iterable[Key], began: float, number: int | None, with_certificate: bool
+        self, found: Mapping[Key, Found], keys: Iterable[Key], began: Began, with_certificate: bool
     ) -> dict[Key, Any]:
-        answers = {key: self._answer(found[key], None, began, number, with_certificate) for key in keys}
+        answers = {key: self._answer(key, found[key], None, began, with_certificate) for key in keys}
         return answers if with_certificate else {key: row for key, row in answers.items() if row is not None}
 
-    def _certificate(self, found: Found, began: float, number: int | None) -> Certificate:
+    def _certificate(self, key: Key, found: Found, began: Began) -> Certificate:
         """What is proven of an answer."""
-        epoch, stamp = self._path.watch.epoch, found.copy.stamp
+        watch, stamp, number = self._path.watch, found.copy.stamp, began.number
+        shard = watch.shard_of(self.name, key)
         if math.isinf(found.as_of):
-            return Certificate("shared", epoch, 0, None, None)
-        contained = [known for known in (number, None if stamp is None else stamp - 1) if known is not None]
-        tier: Literal["process", "database"] = "database" if found.tier == "database" else "process"
-        return Certificate(tier, epoch, 0, max(contained, default=None), max(0.0, began - found.as_of))
+            return Certificate("shared", began.epoch, shard, None, None)
+        if watch.proof is None and stamp is not None:  # numbers of changes, which stamps are, and beacons are not
+            number = max(stamp - 1, stamp - 1 if number is None else number)
+        return Certificate(found.tier, began.epoch, shard, number, max(0.0, began.at - found.as_of))

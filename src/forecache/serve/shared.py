@@ -9,7 +9,10 @@ from typing import Any, Final
 
 from forecache._core import Copy
 from forecache.codec import UNREADABLE, Codec
+from forecache.coherence.level import Level
+from forecache.coherence.reader import Ticket
 from forecache.keys import encode_key
+from forecache.serve.beacon_watch import BeaconWatch
 from forecache.serve.budget import Budget
 from forecache.serve.copies import Found
 from forecache.serve.counts import Counts
@@ -28,24 +31,42 @@ Load = Callable[[list[Key]], Plan[dict[Key, Found]]]
 class Shared:
     """Reads and writes one shared tier."""
 
-    def __init__(self, tier: Tier, ttl: float, counts: Counts) -> None:
-        """Keeps rows there for `ttl` seconds."""
+    def __init__(self, tier: Tier, ttl: float, counts: Counts, watch: BeaconWatch | None = None) -> None:
+        """Keeps rows there for `ttl` seconds; what a watch proves of them is known."""
         self.tier = tier
+        self._watch = watch
         self._ttl = ttl
         self._counts = counts
         self._codecs: dict[tuple[str, tuple[str, ...]], Codec] = {}
 
-    def read(self, table: Table, keys: list[Key], load: Load) -> Plan[dict[Key, Found]]:
-        """Rows of the tier; what is not there is loaded by whoever holds its lease, and filled in."""
+    def keeps(self, level: Level) -> bool:
+        """Whether answers from here can keep to a level."""
+        if level.kind == "bounded":
+            return self._watch is not None and self._watch.proves
+        return level.kind == "eventual"
+
+    def read(self, table: Table, keys: list[Key], oldest: float, load: Load) -> Plan[dict[Key, Found]]:
+        """Rows of the tier; what is not there is loaded by whoever holds its lease, and filled in.
+
+        Args:
+            table: of all the keys.
+            keys: to read.
+            oldest: moment as of which rows must be current; what is older, or not proven, is loaded and left there.
+            load: from the database.
+        """
         budget, found = Budget(PATIENCE_SECONDS), dict[Key, Found]()
         leases: dict[Key, Lease] = {}
         rest = keys
         while rest:
             pause, busy = 0.0, []
-            answers = yield from self._ask(table, rest, budget)
-            for key, answer in answers.items():
-                if isinstance(answer, Value) and (row := self._row(table, answer)) is not None:
-                    found[key] = row
+            names = [encode_key(key) for key in rest]
+            tickets = self._tickets(table, names)
+            answers = yield from self._ask(table, names, budget)
+            for key, name, ticket, answer in zip(rest, names, tickets, answers, strict=True):
+                if isinstance(answer, Value):
+                    row = self._row(table, name, ticket, answer)
+                    if row is not None and row.as_of >= oldest:
+                        found[key] = row
                 elif isinstance(answer, Lease):
                     leases[key] = answer
                 elif isinstance(answer, Busy):
@@ -75,17 +96,20 @@ class Shared:
 
         return Ask(call, acall)
 
-    def _ask(self, table: Table, keys: list[Key], budget: Budget) -> Plan[dict[Key, Any]]:
-        names = [encode_key(key) for key in keys]
-
+    def _ask(self, table: Table, names: list[bytes], budget: Budget) -> Plan[list[Any]]:
         def call() -> Any:
             return self.tier.read(table.name, names, budget=budget)
 
         def acall() -> Any:
             return self.tier.aread(table.name, names, budget=budget)
 
-        answers = yield Ask(call, acall)
-        return dict(zip(keys, answers, strict=True))
+        answers: list[Any] = yield Ask(call, acall)
+        return answers
+
+    def _tickets(self, table: Table, names: list[bytes]) -> list[Ticket | None]:
+        """What is known of each place before it is asked for."""
+        watch = self._watch
+        return [None if watch is None else watch.ticket(table.name, name) for name in names]
 
     def _loaded(self, table: Table, keys: list[Key], leases: dict[Key, Lease], load: Load) -> Plan[dict[Key, Found]]:
         """Loads, and fills what a lease is held for."""
@@ -108,9 +132,16 @@ class Shared:
             yield Ask(self.tier.release, self.tier.arelease, (unfit,))
         return loaded
 
-    def _row(self, table: Table, value: Value) -> Found | None:
+    def _row(self, table: Table, name: bytes, ticket: Ticket | None, value: Value) -> Found | None:
+        """What a value holds, as of when it is current, and how long a copy of it may stay here."""
         row = self._codec(table).decode(value.payload)
-        return None if row is UNREADABLE else Found(Copy(row, UNKNOWN, value.stamp), "shared", UNKNOWN, value.ttl)
+        if row is UNREADABLE:
+            return None
+        as_of, ttl = UNKNOWN, value.ttl
+        if self._watch is not None and ticket is not None and value.reading is not None:
+            as_of = self._watch.proven(table.name, name, value.reading)
+            ttl = ttl if self._watch.may_keep(table.name, name, ticket, value.reading) else 0.0
+        return Found(Copy(row, as_of, value.stamp), "shared", as_of, ttl)
 
     def _codec(self, table: Table) -> Codec:
         shape = table.name, table.columns

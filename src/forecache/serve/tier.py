@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from forecache.coherence.shard import Reading
 from forecache.serve.budget import Budget
 
 __all__ = ["Busy", "Fill", "Found", "Lease", "Place", "Tier", "TierStats", "Unavailable", "Value"]
@@ -38,6 +39,7 @@ class Value(NamedTuple):
     payload: bytes
     ttl: float  # seconds until it expires here; no copy of it may live longer
     stamp: int  # of the snapshot it was read in, as it was filled with; 0 if it had none
+    reading: Reading | None = None  # what its shard said of itself with it: what is proven of its age follows from that
 
 
 class Lease(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from forecache import _core
-from forecache.show import advice, doctor, history, learning, planning, studies
+from forecache.show import advice, doctor, history, learning, planning, sequencer, studies
 from forecache.show.options import Format, Json, Seed, listed
 from forecache.show.output import print_json, print_tables
 
@@ -40,6 +40,7 @@ studies.attach(app)
 advice.attach(app)
 doctor.attach(app)
 planning.attach(app)
+sequencer.attach(app)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A trace.")]
 Policies = Annotated[

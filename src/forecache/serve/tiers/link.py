@@ -64,6 +64,10 @@ class Link:
         """Whether it has a client for threads."""
         return self._clients.for_threads is not None
 
+    def new_client(self) -> Any:
+        """A client for threads of one's own, to be closed by whoever asked for it; if one was given, that one."""
+        return made(self._clients.for_threads, "threads")
+
     def send(self, commands: Sequence[Command], seconds: float) -> Answer:
         """Sends all at once, and waits for replies as long as the client does; for a free connection, `seconds`."""
         if seconds <= 0:

@@ -11,7 +11,17 @@ from forecache.serve.budget import Budget
 from forecache.serve.tier import Fill, Found, Lease, Place, Unavailable
 from forecache.serve.tiers.counts import Counts
 from forecache.serve.tiers.exchange import Call, Replies, Server, Steps, exchange
-from forecache.serve.tiers.layout import FILL, RELEASE, Layout, found_at, milliseconds, new_token, value_of
+from forecache.serve.tiers.layout import (
+    FILL,
+    RELEASE,
+    Layout,
+    Told,
+    found_at,
+    milliseconds,
+    new_token,
+    reading_of,
+    value_of,
+)
 from forecache.serve.tiers.link import Command
 from forecache.serve.tiers.postponed import Gone
 from forecache.serve.tiers.ring import Home, Ring
@@ -123,8 +133,8 @@ class Operations:
     def _found(self, place: Place, entry: Any, token: str) -> Found:
         if isinstance(entry, Unavailable):
             return entry
-        epoch, answer = entry
-        return found_at(place, epoch, answer, token=token, lease=self._lease, chance=self._random.random())
+        shard, answer = entry
+        return found_at(place, shard, answer, token=token, lease=self._lease, chance=self._random.random())
 
     def _gone_places(self, places: Iterable[Place]) -> Iterator[tuple[int, Gone]]:
         for place in places:
@@ -154,8 +164,9 @@ def each_of(answer: Replies, count: int) -> list[Any]:
 
 
 def entries(reply: Any, count: int) -> list[Any]:
-    """What the read script said of each place, with the epoch."""
+    """What the read script said of each place, with what it told of the shard."""
     if isinstance(reply, Unavailable):
         return [reply] * count
-    epoch, *places = reply
-    return [(epoch, place) for place in places]
+    epoch, history, meta, *places = reply
+    told = Told(epoch, reading_of(history, meta))
+    return [(told, place) for place in places]

@@ -18,6 +18,7 @@ from forecache.serve.tiers.exchange import Server, arun, new_server, run
 from forecache.serve.tiers.link import Link
 from forecache.serve.tiers.operations import Operations
 from forecache.serve.tiers.ring import Ring
+from forecache.serve.tiers.routes import Routes
 from forecache.units import Duration, parse_duration, parse_ttl
 
 __all__ = ["ValkeyTier"]
@@ -42,7 +43,7 @@ class ValkeyTier:
         seed: int | None = None,
     ) -> None:
         """Over servers that `connect` or `over` made."""
-        self._servers = servers
+        self._servers, self._ring, self._namespace = servers, ring, namespace
         self._timeout = max(server.timeout for server in servers)
         self._do = Operations(servers, ring, namespace=namespace, lease=parse_ttl(lease), seed=seed)
         self._courier = Courier(self._deliver)
@@ -149,6 +150,15 @@ class ValkeyTier:
     ) -> bool:
         """`invalidate` in a task."""
         return self._confirmed(await arun(self._do.invalidate(places, tables, self._within(budget))))
+
+    def routes(self) -> Routes:
+        """Ways to its shards for a sequencer, or for whoever follows one."""
+        return Routes([server.link for server in self._servers], self._ring.shards, self._namespace)
+
+    def shard(self, place: Place) -> int:
+        """The number, as `routes` counts, of the shard that a place is in."""
+        home = self._ring.home(place)
+        return home.server * self._ring.shards + home.shard
 
     def stats(self) -> TierStats:
         """What happened so far."""

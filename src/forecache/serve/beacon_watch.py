@@ -1,0 +1,240 @@
+"""`BeaconWatch`: follows the logs of a shared tier's shards, and so knows as of when all copies here are current."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Iterable
+from contextlib import ExitStack, suppress
+from typing import Final
+
+from forecache import _core
+from forecache._core import now
+from forecache.coherence.changes import EVERY, Change
+from forecache.coherence.level import Level
+from forecache.coherence.reader import Drop, Effect, Flush, Prove, Reader, Ticket
+from forecache.coherence.shard import Reading
+from forecache.coherence.watch import Holder
+from forecache.forks import renew_after_fork
+from forecache.keys import decode_key, encode_key
+from forecache.serve.tier import Place
+from forecache.serve.tiers.beacons import distrust, entries_of, poll
+from forecache.serve.tiers.lane import Lane, LaneError
+from forecache.serve.tiers.routes import Node
+from forecache.serve.tiers.valkey import ValkeyTier
+
+__all__ = ["BeaconWatch"]
+
+POLL_SECONDS: Final = 0.01  # between two looks at the log
+IDLE_SECONDS: Final = 0.25  # the same, where no sequencer is
+RETRY_SECONDS: Final = 0.05  # after a connection failed
+UNKNOWN: Final = float("-inf")
+
+
+class BeaconWatch:
+    """A watch whose proofs come from a sequencer, wherever that runs; without one, nothing is proven."""
+
+    header = None
+    tells = False
+    _threads: list[threading.Thread]
+
+    def __init__(self, tier: ValkeyTier, tables: Iterable[str], holder: Holder) -> None:
+        """Begins to follow.
+
+        Args:
+            tier: the shared tier; its shards are followed on connections of their own.
+            tables: names of those of which copies are kept.
+            holder: who keeps copies; is told from any thread.
+        """
+        self.proof = _core.Proof()
+        self._tier, self._tables, self._holder = tier, frozenset(tables), holder
+        self._routes = tier.routes()
+        self._renew()
+        renew_after_fork(self)
+        self._ensure()
+
+    @property
+    def epoch(self) -> str:
+        """Of the first shard."""
+        return self._readers[0].epoch
+
+    @property
+    def number(self) -> int | None:
+        """Of the beacon that proves what is here; None with several shards, whose beacons do not compare."""
+        return self._readers[0].beacon if len(self._readers) == 1 else None
+
+    @property
+    def proves(self) -> bool:
+        """Whether a sequencer was seen."""
+        self._ensure()
+        return any(reader.epoch for reader in self._readers)
+
+    def proven_at(self) -> float:
+        """The latest moment at which all copies were surely current."""
+        self._ensure()
+        return self.proof.at
+
+    def catch_up(self, since: float) -> None:
+        """Beacons come by themselves."""
+
+    def check(self, level: Level) -> None:
+        """Every level can be kept: by proof, or by asking the database."""
+
+    def shard_of(self, table: str, key: Hashable) -> int:
+        """The shard of a row."""
+        return self._shard(table, encode_key(key))
+
+    def ticket(self, table: str, name: bytes) -> Ticket:
+        """To be taken before the shared tier is asked for a row whose key has this name."""
+        with self._lock:
+            return self._readers[self._shard(table, name)].ticket()
+
+    def proven(self, table: str, name: bytes, reading: Reading) -> float:
+        """As of when a value is current that came with a reading; minus infinity if unknown."""
+        with self._lock:
+            return self._readers[self._shard(table, name)].proven(reading)
+
+    def may_keep(self, table: str, name: bytes, ticket: Ticket, reading: Reading | None) -> bool:
+        """Whether a copy of such a value may stay here."""
+        with self._lock:
+            return self._readers[self._shard(table, name)].may_keep(ticket, Change(table, name), reading)
+
+    def events(self, shard: int) -> list[tuple[object, ...]]:
+        """The last events of the protocol in a shard, the newest last."""
+        with self._lock:
+            return list(self._readers[shard].events)
+
+    def fence(self, shard: int) -> bool:
+        """Ends the epoch of a shard, everywhere; whether it could be reached."""
+        epoch = self._readers[shard].epoch
+        if not epoch:
+            return False
+        with suppress(LaneError), ExitStack() as stack:
+            lane = self._routes.connect(self._routes.node(shard))
+            stack.callback(lane.close)
+            lane.ask([distrust(self._routes.layout(shard), epoch)])
+            return True
+        return False
+
+    def close(self) -> None:
+        """Stops following; the next question begins anew."""
+        with self._lock:
+            self._stop.set()
+            threads = self._threads
+            self._threads = []
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(1.0)
+        self._routes.close()
+        self._renew()
+
+    def after_fork(self) -> None:
+        """In the child nobody follows; the next question begins."""
+        self._routes = self._tier.routes()
+        self._renew()
+
+    def _renew(self) -> None:
+        self.proof.tell(UNKNOWN)
+        self._lock = threading.RLock()
+        self._readers = [Reader() for _ in range(self._routes.shards)]
+        self._proven = [UNKNOWN] * len(self._readers)
+        self._stop = threading.Event()
+        self._threads = []
+
+    def _ensure(self) -> None:
+        """Follows, if nobody does."""
+        if self._threads:
+            return
+        with self._lock:
+            if not self._threads:
+                self._threads = [
+                    threading.Thread(
+                        target=self._follow, args=(server, self._stop), name=f"forecache-follow-{server}", daemon=True
+                    )
+                    for server in self._routes.servers()
+                ]
+                for thread in self._threads:
+                    thread.start()
+
+    def _shard(self, table: str, name: bytes) -> int:
+        return 0 if len(self._readers) == 1 else self._tier.shard(Place(table, name))
+
+    def _follow(self, server: int, stop: threading.Event) -> None:
+        """One server or cluster, until told to stop."""
+        lanes: dict[Node, tuple[Lane, dict[int, int]]] = {}
+        missing = dict.fromkeys(self._routes.shards_of(server))
+        retry_at = UNKNOWN
+        while not stop.is_set():
+            if missing and now() >= retry_at:
+                retry_at = now() + RETRY_SECONDS
+                self._connect(server, lanes, missing)
+            is_more = self._poll_all(lanes, missing)
+            if not is_more:
+                leads = any(self._readers[shard].epoch for shard in self._routes.shards_of(server))
+                stop.wait(POLL_SECONDS if leads else IDLE_SECONDS)
+        for lane, _ in lanes.values():
+            lane.close()
+
+    def _connect(self, server: int, lanes: dict[Node, tuple[Lane, dict[int, int]]], missing: dict[int, None]) -> None:
+        """Connects to the nodes that have what is missing."""
+        for shard in list(missing):
+            try:
+                node = self._routes.node(shard)
+                if node not in lanes:
+                    lanes[node] = self._routes.connect(node), {}
+            except LaneError:
+                self._routes.forget(server)
+                continue
+            with self._lock:
+                lanes[node][1][shard] = self._readers[shard].connected()
+            del missing[shard]
+
+    def _poll_all(self, lanes: dict[Node, tuple[Lane, dict[int, int]]], missing: dict[int, None]) -> bool:
+        """Asks all nodes; whether there is more to come."""
+        is_more = False
+        for node, (lane, connections) in list(lanes.items()):
+            try:
+                is_more = self._poll(lane, connections) or is_more
+            except LaneError:
+                lane.close()
+                del lanes[node]
+                missing.update(dict.fromkeys(connections))
+                self._routes.forget(node.server)
+        return is_more
+
+    def _poll(self, lane: Lane, connections: dict[int, int]) -> bool:
+        """Asks one node for its shards; whether an answer did not hold all."""
+        sent_at = now()
+        lane.send([poll(self._routes.layout(shard), self._readers[shard].position) for shard in connections])
+        is_more = False
+        for shard, connection in connections.items():
+            reading, entries = entries_of(lane.receive())
+            with self._lock:
+                reader = self._readers[shard]
+                self._carry_out(shard, reader.polled(connection, sent_at, reading, entries))
+                is_more = is_more or (reading.meta is not None and reading.meta.last > reader.position)
+        return is_more
+
+    def _carry_out(self, shard: int, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Flush():
+                    self._holder.forget_all()
+                case Drop(changes):
+                    for change in changes:
+                        self._drop(change)
+                case Prove(at, _):
+                    self._proven[shard] = at
+                    self.proof.tell(min(self._proven))
+
+    def _drop(self, change: Change) -> None:
+        table, name = change
+        if table not in self._tables:
+            return
+        try:
+            key = EVERY if name is EVERY else decode_key(name)  # type: ignore[arg-type]
+        except ValueError:  # a long key, of which only a digest is told
+            key = EVERY
+        if key is EVERY:
+            self._holder.forget_table(table)
+        else:
+            self._holder.forget(table, key)

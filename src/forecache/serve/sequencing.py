@@ -1,0 +1,190 @@
+"""`Sequencing`: runs a sequencer between a database and a shared tier: one leads, and the others stand by."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from forecache._core import now
+from forecache.coherence.changes import EVERY, Change, ChangeSource, Commit, Identity, Message
+from forecache.coherence.effects import Acknowledge, Connect, Effect, Look, Sample, Stop
+from forecache.coherence.sequencer import BEACON_SECONDS, Sequencer
+from forecache.errors import KeyTypeError, OriginUnavailableError, SourceBusyError
+from forecache.keys import encode_key
+from forecache.serve.tier import Place
+from forecache.serve.tiers.beacons import command_of
+from forecache.serve.tiers.lanes import Lanes
+from forecache.serve.tiers.layout import new_token
+from forecache.serve.tiers.valkey import ValkeyTier
+
+__all__ = ["Sequencing", "SequencingStats"]
+
+POLL_SECONDS: Final = 0.002  # for the log of the database, while shards may answer
+STAND_BY_SECONDS: Final = 0.2  # between two attempts to lead
+RETRY_SECONDS: Final = 0.5  # between two attempts to reach the database
+MOST_WAITING: Final = 2_000  # commands without an answer; beyond it the database's log waits
+logger = logging.getLogger("forecache")
+
+
+@dataclass(frozen=True, slots=True)
+class SequencingStats:
+    """What happened since it began."""
+
+    leads: bool = False
+    commits: int = 0
+    changes: int = 0
+    epochs: int = 0  # that began, over all shards
+    backlog: int = 0  # commands without an answer, and commits that cannot be seen yet
+
+
+class Sequencing:
+    """One candidate. Run it in a thread or process of its own; any number may stand by."""
+
+    def __init__(self, source: ChangeSource, tier: ValkeyTier, *, beacon_seconds: float = BEACON_SECONDS) -> None:
+        """Does nothing yet.
+
+        Args:
+            source: of the database's commits; who holds it open leads.
+            tier: the shared tier, with namespace.
+            beacon_seconds: between two beacons: half of it is a part of the age of every answer.
+        """
+        self._source = source
+        self._routes = tier.routes()
+        self._home = tier.shard
+        self._beacon_seconds = beacon_seconds
+        self._commits = self._changes = self._epochs = 0
+        self._machine: Sequencer | None = None
+
+    def stats(self) -> SequencingStats:
+        """What happened so far."""
+        machine = self._machine
+        backlog = 0 if machine is None else machine.backlog
+        return SequencingStats(machine is not None, self._commits, self._changes, self._epochs, backlog)
+
+    def run(self, stop: threading.Event) -> None:
+        """Stands by and leads, until told to stop.
+
+        Raises:
+            ConfigurationError: the database is not set up for it, or the server of the tier is no such.
+        """
+        told = ""
+        while not stop.is_set():
+            try:
+                self._lead(stop)
+                told = ""
+            except SourceBusyError:
+                if told != "busy":
+                    logger.info("another sequencer leads; this one stands by")
+                told = "busy"
+                stop.wait(STAND_BY_SECONDS)
+            except OriginUnavailableError as error:
+                if told != "away":
+                    logger.warning("the database cannot be followed, and nothing is proven until it can: %s", error)
+                told = "away"
+                stop.wait(RETRY_SECONDS)
+        self._routes.close()
+
+    def _lead(self, stop: threading.Event) -> None:
+        """From the moment when the source is ours until it is not, or another took a shard."""
+        try:
+            self._lead_over(self._source.open(), stop)
+        finally:
+            self._machine = None
+            self._source.close()
+
+    def _lead_over(self, identity: Identity, stop: threading.Event) -> None:
+        logger.info("this sequencer leads")
+        machine = Sequencer(
+            self._routes.shards,
+            self._shard_of,
+            name=secrets.token_hex(8),
+            new_epoch=self._new_epoch,
+            beacon_seconds=self._beacon_seconds,
+        )
+        with Lanes(self._routes) as lanes:
+            leading = Leading(machine, self._source, lanes)
+            leading.carry_out([*machine.source_opened(identity), *machine.start()])
+            self._machine = machine
+            while not (stop.is_set() or machine.stopped):
+                leading.step(self._named)
+        if machine.stopped:
+            logger.warning("this sequencer steps back: %s", machine.stopped)
+
+    def _new_epoch(self) -> str:
+        self._epochs += 1
+        return new_token()
+
+    def _shard_of(self, change: Change) -> int:
+        return self._home(Place(change.table, change.key))  # type: ignore[arg-type]  # a name
+
+    def _named(self, items: Iterable[Commit | Message]) -> list[Commit | Message]:
+        """Commits with names in the place of keys."""
+        found: list[Commit | Message] = []
+        for item in items:
+            if isinstance(item, Message):
+                found.append(item)
+            else:
+                self._commits += 1
+                self._changes += len(item.changes)
+                found.append(Commit(item.xid, item.position, tuple(map(named, item.changes))))
+        return found
+
+
+class Leading:
+    """Carries out what a machine wants."""
+
+    def __init__(self, machine: Sequencer, source: ChangeSource, lanes: Lanes) -> None:
+        """Between a source that is open, and lanes to the shards."""
+        self._machine, self._source, self._lanes = machine, source, lanes
+
+    def step(self, named: Callable[[Iterable[Commit | Message]], list[Commit | Message]]) -> None:
+        """One round: what the database tells, what the shards answer, and what is due."""
+        machine, lanes = self._machine, self._lanes
+        is_behind = lanes.waiting > MOST_WAITING
+        items: list[Commit | Message] = []
+        if is_behind:
+            lanes.wait(POLL_SECONDS)
+        else:
+            items = self._source.poll(POLL_SECONDS)
+        if items:
+            self.carry_out(machine.told(named(items)))
+        for shard in lanes.connected():
+            self.carry_out(machine.connected(shard))
+        for shard, answer in lanes.answers():
+            self.carry_out(machine.lost(shard) if answer is None else machine.answered(shard, answer))
+        self.carry_out(machine.tick(now()))
+
+    def carry_out(self, effects: Iterable[Effect]) -> None:
+        """In their order; what follows from one comes before the next."""
+        todo = deque(effects)
+        while todo:
+            effect = todo.popleft()
+            match effect:
+                case Connect(shard):
+                    self._lanes.connect(shard)
+                case Sample(content):
+                    todo.extend(self._machine.sampled(content, self._source.sample(content)))
+                case Look():
+                    todo.extend(self._machine.seen(self._source.snapshot()))
+                case Acknowledge(position):
+                    self._source.acknowledge(position)
+                case Stop():
+                    return
+                case _:
+                    self._lanes.send(effect.shard, command_of(effect, self._lanes.routes.layout(effect.shard)))
+        self._lanes.flush()
+
+
+def named(change: Change) -> Change:
+    """The change with the name of its key; the whole table, if the key cannot have one."""
+    if change.key is EVERY:
+        return change
+    try:
+        return Change(change.table, encode_key(change.key))
+    except KeyTypeError:
+        return Change(change.table, EVERY)

@@ -1,0 +1,103 @@
+"""`Lane`: one connection to one server that is never made again: when it fails, it is over, and whoever has it knows.
+
+Commands go out at once, and answers come back in their order. The client below it would connect again by itself, maybe
+to another server, and what was counted on one connection would be compared with what comes over another; so nothing is
+sent after a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from forecache.serve.tiers.layout import Script
+from forecache.serve.tiers.link import Command
+
+__all__ = ["Lane", "LaneError"]
+
+
+class LaneError(Exception):
+    """The connection failed, did not answer in time, or the server refused."""
+
+
+class Lane:
+    """Used by one thread at a time."""
+
+    def __init__(self, connection: Any, scripts: Iterable[Script]) -> None:
+        """Connects, and makes scripts known to the server.
+
+        Args:
+            connection: of valkey-py or redis-py, not connected yet.
+            scripts: that will be run by their hashes.
+
+        Raises:
+            LaneError: that failed.
+        """
+        self._connection = connection
+        self.waiting = 0  # commands that were not answered
+        try:
+            connection.connect()
+        except Exception as error:  # noqa: BLE001 - whatever it looks like, there is no connection
+            self._fail(error)
+        self.ask([("SCRIPT", "LOAD", script.text) for script in scripts])
+
+    def send(self, commands: Sequence[Command]) -> None:
+        """Sends commands.
+
+        Raises:
+            LaneError: that failed.
+        """
+        if self._connection is None:
+            raise LaneError("the connection is over")
+        self.waiting += len(commands)
+        try:
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    def receive(self) -> Any:
+        """The next answer; waits for it as long as the connection does.
+
+        Raises:
+            LaneError: it did not come, or is an error.
+        """
+        if self._connection is None:
+            raise LaneError("the connection is over")
+        try:
+            answer = self._connection.read_response()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+        self.waiting -= 1
+        return answer
+
+    def is_ready(self, seconds: float = 0.0) -> bool:
+        """Whether an answer is there, or comes within some time.
+
+        Raises:
+            LaneError: the connection failed.
+        """
+        if self._connection is None:
+            raise LaneError("the connection is over")
+        try:
+            return bool(self._connection.can_read(seconds))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """Sends commands, and waits for all answers.
+
+        Raises:
+            LaneError: one is missing, or an error.
+        """
+        self.send(commands)
+        return [self.receive() for _ in commands]
+
+    def close(self) -> None:
+        """Ends the connection; a second call does nothing."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+
+    def _fail(self, error: Exception) -> NoReturn:
+        self.close()
+        raise LaneError(type(error).__name__) from error

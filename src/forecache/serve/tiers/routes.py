@@ -1,0 +1,104 @@
+"""`Routes`: which connection leads to which shard: one to each server, or to each node of a cluster that has some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from forecache.serve.tiers.beacons import BEACON_SCRIPTS
+from forecache.serve.tiers.lane import Lane, LaneError
+from forecache.serve.tiers.layout import Layout
+from forecache.serve.tiers.link import Link
+
+__all__ = ["Node", "Routes"]
+
+
+class Node(NamedTuple):
+    """A server, or a node of a cluster."""
+
+    server: int
+    name: str  # "" for a server
+
+
+class Routes:
+    """Of one shared tier; shards are numbered through all its servers."""
+
+    def __init__(self, links: list[Link], shards: int, namespace: str) -> None:
+        """Asks nobody yet.
+
+        Args:
+            links: to the servers, or to one cluster.
+            shards: that each of them has.
+            namespace: of all keys.
+        """
+        self._links, self._shards, self._namespace = links, shards, namespace
+        self._clients: dict[int, Any] = {}
+
+    @property
+    def shards(self) -> int:
+        """How many there are."""
+        return len(self._links) * self._shards
+
+    def layout(self, shard: int) -> Layout:
+        """Names of the keys of a shard."""
+        return Layout(self._namespace, shard % self._shards)
+
+    def shards_of(self, server: int) -> range:
+        """Those of a server or cluster."""
+        return range(server * self._shards, (server + 1) * self._shards)
+
+    def servers(self) -> Iterator[int]:
+        """Numbers of the servers."""
+        return iter(range(len(self._links)))
+
+    def node(self, shard: int) -> Node:
+        """Where a shard is, as far as is known.
+
+        Raises:
+            LaneError: no node of the cluster can be asked.
+        """
+        server = shard // self._shards
+        client = self._client(server)
+        if not hasattr(client, "get_node_from_key"):
+            return Node(server, "")
+        try:
+            found = client.get_node_from_key(self.layout(shard).meta())
+        except Exception as error:
+            raise LaneError(type(error).__name__) from error
+        if found is None:
+            raise LaneError("no node has the slot")
+        return Node(server, str(found.name))
+
+    def connect(self, node: Node) -> Lane:
+        """A connection.
+
+        Raises:
+            LaneError: there is none.
+        """
+        client = self._client(node.server)
+        try:
+            if node.name:
+                client = client.get_valkey_connection(client.get_node(node_name=node.name))
+            connection = client.connection_pool.make_connection()
+        except Exception as error:
+            raise LaneError(type(error).__name__) from error
+        return Lane(connection, BEACON_SCRIPTS)
+
+    def forget(self, server: int) -> None:
+        """A node failed, or does not have a shard any more: asks anew who has what."""
+        client = self._clients.pop(server, None)
+        if client is not None:
+            client.close()
+
+    def close(self) -> None:
+        """Closes what asks the cluster."""
+        for server in list(self._clients):
+            self.forget(server)
+
+    def _client(self, server: int) -> Any:
+        if server not in self._clients:
+            try:
+                self._clients[server] = self._links[server].new_client()
+            except Exception as error:
+                raise LaneError(type(error).__name__) from error
+        return self._clients[server]

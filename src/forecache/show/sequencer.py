@@ -1,0 +1,67 @@
+"""`forecache sequencer`: tells a shared tier what a database commits."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from forecache.serve.sequencing import Sequencing
+
+__all__ = ["attach"]
+
+REPORT_SECONDS = 10.0
+
+
+def attach(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(sequencer)
+
+
+def sequencer(
+    *,
+    origin: Annotated[str, typer.Option(metavar="URL", help="The database: postgresql://user@host/database.")],
+    shared: Annotated[list[str], typer.Option(metavar="URL", help="The shared tier: valkey://host; may be repeated.")],
+    table: Annotated[list[str], typer.Option(metavar="NAME", help="A table that is cached; may be repeated.")],
+    namespace: Annotated[str, typer.Option(help="Of the keys in the shared tier.")] = "forecache",
+    beacon: Annotated[str, typer.Option(metavar="DURATION", help="Between two proofs of freshness.")] = "20ms",
+    slot: Annotated[str | None, typer.Option(help="Replication slot; by default named after the database.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what goes wrong.")] = False,
+) -> None:
+    """Tell a shared tier what a PostgreSQL database commits, so that every copy can prove its age.
+
+    Start several: one leads, and another takes over when it dies. It ends by SIGTERM or Ctrl-C.
+    """
+    from forecache.coherence.postgresql import LogSource
+    from forecache.serve.origins.postgresql import PostgresqlOrigin
+    from forecache.serve.sequencing import Sequencing
+    from forecache.serve.tiers.valkey import ValkeyTier
+    from forecache.units import parse_ttl
+
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr)
+    database = PostgresqlOrigin(origin)
+    tables = {name: database.table(name).key for name in table}
+    database.close()
+    tier = ValkeyTier.connect(shared, namespace=namespace)
+    running = Sequencing(LogSource(origin, tables, slot=slot), tier, beacon_seconds=parse_ttl(beacon))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if not quiet:
+        threading.Thread(target=report, args=(running, stop), daemon=True).start()
+    running.run(stop)
+    tier.close()
+
+
+def report(running: Sequencing, stop: threading.Event) -> None:
+    """Says now and then how it goes."""
+    while not stop.wait(REPORT_SECONDS):
+        stats = running.stats()
+        if stats.leads:
+            done = f"{stats.commits:,} commits, {stats.changes:,} changes, {stats.epochs} epochs"
+            sys.stderr.write(f"{done}, backlog {stats.backlog}\n")

@@ -1,0 +1,168 @@
+"""A sequencer between PostgreSQL and Valkey, and processes that follow it: what anybody writes is seen in time."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import psycopg
+import pytest
+from valkey import Valkey as ValkeyClient
+
+import forecache
+from forecache._core import now
+from forecache.coherence.postgresql import LogSource
+from forecache.serve.sequencing import Sequencing
+from forecache.serve.tiers.valkey import ValkeyTier
+from tests.contracts.tiers import until
+from tests.servers import PostgreSQL, Valkey
+
+TABLES = {"item": ("id",)}
+SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = %s"
+END_WALSENDER = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = current_database()"
+
+
+class Site:
+    """A database with a table of rows that count their writes, a shared tier, and what a test starts there."""
+
+    def __init__(self, stack: ExitStack, url: str) -> None:
+        self.stack, self.url = stack, url
+        self.valkey = stack.enter_context(Valkey())
+        self.writer = stack.enter_context(psycopg.connect(url, autocommit=True))
+        self.writer.execute("CREATE TABLE item (id int PRIMARY KEY, version int NOT NULL)")
+        self.writer.execute("INSERT INTO item SELECT n, 0 FROM generate_series(1, 100) AS n")
+
+    def sequencer(self) -> Sequencing:
+        return self.stack.enter_context(running(self.url, self.valkey.url))
+
+    def open(self) -> forecache.Database:
+        """A cache whose copies are proven."""
+        database = self.stack.enter_context(forecache.open(self.url, ["item"], shared=self.valkey.url))
+        assert until(lambda: is_proven(database))
+        return database
+
+    def write(self, key: int, version: int) -> None:
+        self.writer.execute("UPDATE item SET version = %s WHERE id = %s", [version, key])
+
+
+@pytest.fixture
+def site(postgresql: PostgreSQL) -> Iterator[Site]:
+    url = postgresql.database()
+    with ExitStack() as stack:
+        yield Site(stack, url)
+    with psycopg.connect(postgresql.url, autocommit=True) as admin:
+        for (slot,) in admin.execute(SLOTS, [url.rpartition("/")[2]]).fetchall():
+            admin.execute("SELECT pg_drop_replication_slot(%s)", [slot])
+
+
+@contextmanager
+def running(url: str, shared: str) -> Iterator[Sequencing]:
+    """A candidate in a thread."""
+    tier, stop = ValkeyTier.connect(shared), threading.Event()
+    sequencing = Sequencing(LogSource(url, TABLES), tier)
+    thread = threading.Thread(target=sequencing.run, args=(stop,))
+    thread.start()
+    try:
+        yield sequencing
+    finally:
+        stop.set()
+        thread.join(10)
+        tier.close()
+        assert not thread.is_alive()
+
+
+def is_proven(database: forecache.Database) -> bool:
+    """Whether copies here are proven to be current, and not only young."""
+    certificate = database["item"].get(1, with_certificate=True).certificate
+    return certificate.tier == "process" and bool(certificate.beacon) and now() - database._watch.proven_at() < 0.5
+
+
+def version_of(database: forecache.Database, key: int) -> int:
+    version: int = database["item"].get(key)["version"]
+    return version
+
+
+def test_a_write_by_anybody_is_seen_and_copies_stay_proven(site: Site) -> None:
+    site.sequencer()
+    database = site.open()
+    for version in range(1, 20):
+        site.write(1, version)
+        assert until(lambda version=version: version_of(database, 1) == version)
+    before = database.stats()
+    for _ in range(1000):
+        version_of(database, 1)
+    assert (database.stats() - before).hits >= 998
+    answer = database["item"].get(1, with_certificate=True)
+    assert answer.certificate.tier == "process"
+    assert answer.certificate.beacon
+    assert answer.certificate.epoch
+
+
+def test_the_shared_tier_serves_rows_that_another_process_loaded_with_a_proof(site: Site) -> None:
+    site.sequencer()
+    one, other = site.open(), site.open()
+    before = other.stats()
+    for key in range(2, 12):
+        one["item"].get(key)
+        answer = other["item"].get(key, with_certificate=True)
+        assert answer.row == {"id": key, "version": 0}
+        if answer.certificate.tier == "shared":
+            assert answer.certificate.max_age is not None
+            assert answer.certificate.max_age < 1
+    assert (other.stats() - before).shared >= 5
+    assert (other.stats() - before).queries <= 5
+
+
+def test_truncation_and_rows_that_come_and_go_are_seen(site: Site) -> None:
+    site.sequencer()
+    rows = site.open()["item"]
+    assert rows.get(500) is None
+    site.writer.execute("INSERT INTO item VALUES (500, 9)")
+    assert until(lambda: rows.get(500) == {"id": 500, "version": 9})
+    site.writer.execute("DELETE FROM item WHERE id = 500")
+    assert until(lambda: rows.get(500) is None)
+    site.writer.execute("TRUNCATE item")
+    assert until(lambda: rows.get(1) is None)
+
+
+@pytest.mark.parametrize("fault", ["restart", "flush", "fence"])
+def test_a_shard_that_lost_everything_begins_anew_and_copies_are_proven_again(site: Site, fault: str) -> None:
+    sequencing, database = site.sequencer(), site.open()
+    epochs, epoch = sequencing.stats().epochs, database._watch.epoch
+    if fault == "restart":
+        site.valkey.kill()
+        site.write(1, 1)
+        assert until(lambda: version_of(database, 1) == 1)
+        site.valkey.start()
+    elif fault == "flush":
+        with ValkeyClient(port=site.valkey.port) as admin:
+            admin.flushall()
+    else:
+        assert database._watch.fence(0)  # type: ignore[attr-defined]
+    assert until(lambda: sequencing.stats().epochs > epochs)
+    assert until(lambda: is_proven(database) and database._watch.epoch != epoch)
+    site.write(1, 2)
+    assert until(lambda: version_of(database, 1) == 2)
+
+
+def test_another_takes_over_when_the_leader_loses_the_slot(site: Site) -> None:
+    candidates = [site.sequencer(), site.sequencer()]
+    database = site.open()
+    epoch = database._watch.epoch
+    site.writer.execute(END_WALSENDER)
+    assert until(lambda: is_proven(database) and database._watch.epoch != epoch)
+    assert sum(candidate.stats().leads for candidate in candidates) == 1
+    site.write(1, 5)
+    assert until(lambda: version_of(database, 1) == 5)
+
+
+def test_a_child_process_follows_by_itself(site: Site) -> None:
+    site.sequencer()
+    database = site.open()
+    pid = os.fork()
+    if not pid:
+        os._exit(0 if until(lambda: is_proven(database)) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert is_proven(database)
