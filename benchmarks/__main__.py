@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("operations", "memory", "simulator", "recording", "coherence")  # `hit_ratio` needs traces, and hours
+BENCHMARKS = ("operations", "memory", "simulator", "recording", "coherence", "near_cache_faults")  # `hit_ratio` needs traces, and hours
 
 
 def main() -> int:

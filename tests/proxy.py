@@ -27,6 +27,7 @@ class Proxy:
         if self.context and tls:
             self.context.load_cert_chain(*tls)
         self.delay = 0.0  # seconds that each piece of an answer takes longer
+        self.delayed = b""  # only pieces with these bytes in them
         self.loses_requests = self.loses_answers = False  # silently, as a half-open connection does
         self.refuses = False  # resets whoever connects
         self.connections = 0  # so many were accepted
@@ -88,7 +89,7 @@ class Proxy:
     def _pass_on(self, source: socket.socket, sink: socket.socket, is_answer: bool) -> None:
         with suppress(OSError):
             while data := source.recv(CHUNK):
-                if is_answer and self.delay:
+                if is_answer and self.delay and self.delayed in data:
                     time.sleep(self.delay)
                 if not (self.loses_answers if is_answer else self.loses_requests):
                     sink.sendall(data)

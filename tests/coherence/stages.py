@@ -1,0 +1,201 @@
+"""What a storm rages over: a file of SQLite, PostgreSQL, or PostgreSQL with a shared tier, each with what threatens it.
+
+A stage is made where the storm is run, and again in each of its processes from `place`, the words that say where it is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from threading import Event
+from typing import Any, ClassVar, NamedTuple
+
+import psycopg
+import valkey
+
+import forecache
+from forecache import Database
+from forecache.serve.tiers.valkey import ValkeyTier
+from tests.servers import PostgreSQL, Valkey
+
+KEYS = 12
+TABLE = "CREATE TABLE product (id INTEGER PRIMARY KEY, version INT NOT NULL)"
+RAISED = "UPDATE product SET version = version + 1 WHERE id = {} RETURNING version"
+ALMOST_NOW = 1e-9  # seconds: not older, but two reads may see two writes in either order
+ANY = float("inf")
+
+
+class Way(NamedTuple):
+    """A way to read: with this level, where an answer promises this age unless a certificate says more."""
+
+    level: str | None
+    bound: float  # seconds, the largest age that the level allows
+    weight: int
+    certified: bool = True
+
+
+class Sqlite:
+    """Other processes write the file through forecache, or through plain `sqlite3`."""
+
+    ways: ClassVar = [
+        Way(None, 0.0, 12, certified=False),
+        Way("strong", 0.0, 4),
+        Way("bounded(5ms)", 0.005, 2),
+        Way("bounded(1s)", 1.0, 2),
+        Way("eventual", ANY, 1),
+    ]
+
+    def __init__(self, place: str) -> None:
+        """A directory."""
+        self.path = Path(place) / "shop.db"
+
+    def make(self) -> str:
+        """With rows, and with the triggers that note what changes."""
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(TABLE)
+            connection.executemany("INSERT INTO product VALUES (?, 0)", [(key,) for key in range(KEYS)])
+        forecache.open(self.path, ["product"]).close()
+        return str(self.path.parent)
+
+    def open(self) -> Database:
+        """As the readers see it."""
+        return forecache.open(self.path, ["product"], level="strong", capacity=8, policy="lru")
+
+    def before(self, shop: Database, key: int) -> None:
+        """Nothing."""
+
+    def writer(self, chance: Random) -> Callable[[int], int]:
+        """A program that knows nothing of forecache: raises a row's version, and returns it."""
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
+        connection.execute("PRAGMA synchronous = OFF")
+
+        def write(key: int) -> int:
+            version: int = connection.execute(RAISED.format("?"), (key,)).fetchall()[0][0]
+            if chance.random() < 0.01:
+                connection.execute(f"PRAGMA wal_checkpoint({chance.choice(['PASSIVE', 'RESTART', 'TRUNCATE'])})")
+            return version
+
+        return write
+
+    def disturb(self, chance: Random, stop: Event) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Postgresql(Sqlite):
+    """Other processes write through forecache, or through plain psycopg."""
+
+    ways: ClassVar = [
+        Way(None, 1.0, 30, certified=False),
+        Way("bounded(1s)", 1.0, 10),
+        Way("bounded(5ms)", 0.005, 2),
+        Way("session", ANY, 4),
+        Way("strong", 0.0, 1),
+        Way("eventual", ANY, 2),
+    ]
+
+    def __init__(self, place: str) -> None:
+        """A URL; a server of its own if there is none."""
+        self.url = place
+        self.server: PostgreSQL | None = None
+
+    def make(self) -> str:
+        """Starts the server."""
+        self.server = PostgreSQL()
+        self.server.__enter__()
+        self.url = self.server.database()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(TABLE)
+            connection.execute(f"INSERT INTO product SELECT n, 0 FROM generate_series(0, {KEYS - 1}) AS n")  # type: ignore[call-overload]
+        return self.url
+
+    def open(self) -> Database:
+        """At the level that is the default."""
+        return forecache.open(self.url, ["product"], capacity=8, policy="lru", timeout="30s")
+
+    def writer(self, chance: Random) -> Callable[[int], int]:
+        """A program that knows nothing of forecache."""
+        connection = psycopg.connect(self.url, autocommit=True)
+
+        def write(key: int) -> int:
+            version: int = connection.execute(RAISED.format("%s"), (key,)).fetchall()[0][0]
+            return version
+
+        return write
+
+    def close(self) -> None:
+        """Ends the server."""
+        if self.server is not None:
+            self.server.close()
+
+
+class Shared(Postgresql):
+    """Every read asks the tier, every write goes through forecache; the tier is flushed, killed, and set back.
+
+    Where every writer has told the tier before it returns, no read of the tier is older than the last such return.
+    """
+
+    ways: ClassVar = [Way("eventual", ALMOST_NOW, 1, certified=False)]
+    server_settings: ClassVar = {"appendonly": "yes", "appendfsync": "always", "save": ""}
+
+    def __init__(self, place: str) -> None:
+        """URLs of both."""
+        url, _, self.tier = place.partition(" ")
+        super().__init__(url)
+        self.valkey: Valkey | None = None
+
+    def make(self) -> str:
+        """Starts both."""
+        super().make()
+        self.valkey = Valkey(**self.server_settings)
+        self.valkey.__enter__()
+        self.tier = self.valkey.url
+        return f"{self.url} {self.tier}"
+
+    def open(self) -> Database:
+        """With the tier."""
+        tier = ValkeyTier.connect(self.tier, timeout="10s")
+        return forecache.open(self.url, ["product"], level="eventual", shared=tier, timeout="30s")
+
+    def before(self, shop: Database, key: int) -> None:
+        """Forgets the copy of this process, and what a load may bring that began before."""
+        shop._copies.forget("product", key)
+
+    def writer(self, chance: Random) -> Callable[[int], int]:
+        """Through forecache."""
+        shop = self.open()
+
+        def write(key: int) -> int:
+            with shop.transaction() as transaction:
+                version: int = transaction.get("product", key)["version"] + 1
+                transaction.update("product", key, {"version": version})
+            return version
+
+        return write
+
+    def disturb(self, chance: Random, stop: Event) -> None:
+        """Now and then."""
+        assert self.valkey
+        while not stop.wait(0.3 + chance.random() * 0.7):
+            if chance.random() < 0.5:
+                with valkey.Valkey(port=self.valkey.port) as admin:
+                    admin.flushall()
+            else:
+                self.valkey.kill()
+                time.sleep(chance.random() * 0.1)
+                self.valkey.start()
+
+    def close(self) -> None:
+        """Ends both."""
+        if self.valkey is not None:
+            self.valkey.close()
+        super().close()
+
+
+STAGES: dict[str, Callable[[str], Any]] = {"sqlite": Sqlite, "postgresql": Postgresql, "shared": Shared}
