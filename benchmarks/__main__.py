@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("operations", "memory", "simulator", "recording", "coherence", "near_cache_faults")  # `hit_ratio` needs traces, and hours
+# `hit_ratio` needs traces, and hours
+BENCHMARKS = ("operations", "memory", "simulator", "recording", "coherence", "near_cache_faults")
 
 
 def main() -> int:
