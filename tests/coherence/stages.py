@@ -100,16 +100,19 @@ class Postgresql(Sqlite):
         Way("eventual", ANY, 2),
     ]
 
+    running: ClassVar[PostgreSQL | None] = None  # in place of a server of its own
+
     def __init__(self, place: str) -> None:
-        """A URL; a server of its own if there is none."""
+        """A URL."""
         self.url = place
         self.server: PostgreSQL | None = None
 
     def make(self) -> str:
-        """Starts the server."""
-        self.server = PostgreSQL()
-        self.server.__enter__()
-        self.url = self.server.database()
+        """Starts a server, unless one runs."""
+        if self.running is None:
+            self.server = PostgreSQL()
+            self.server.__enter__()
+        self.url = (self.running or self.server).database()  # type: ignore[union-attr]
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(TABLE)
             connection.execute(f"INSERT INTO product SELECT n, 0 FROM generate_series(0, {KEYS - 1}) AS n")  # type: ignore[call-overload]

@@ -36,6 +36,7 @@ SLOWLY = 0.0005  # seconds between a query and its return, at most: others commi
 OFTEN = [2 * (KEYS - key) - 1 for key in range(KEYS)]  # some keys are read and written more than others
 MOST_READS = 1_000_000  # of one thread in one round
 ROUND_SECONDS = 20.0
+BETWEEN_WRITES = 0.004  # seconds, at most
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def write_process(stage: Any, into: Path, seconds: float, seed: int) -> None:
         began = _core.now()
         version = write(key)
         writes.extend((key, version, began, _core.now()))
-        time.sleep(chance.random() * 0.004)
+        time.sleep(chance.random() * BETWEEN_WRITES)
     save(into, seed, array("d"), writes)
 
 

@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.coherence.history import READ, WRITE, of_key
-from tests.coherence.mutants import MUTANTS
+from tests.coherence.mutants import OF_ALL, OF_POSTGRESQL, OF_SQLITE
+from tests.coherence.stages import STAGES, Postgresql
 from tests.coherence.storm import run
+from tests.servers import PostgreSQL
 
 
-def test_no_answer_is_older_than_its_certificate() -> None:
-    report = run(4, readers=2, writers=1, seed=1)
+@pytest.fixture(autouse=True)
+def _running(monkeypatch: pytest.MonkeyPatch, postgresql: PostgreSQL) -> None:
+    """Storms share a server."""
+    monkeypatch.setattr(Postgresql, "running", postgresql)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_answer_is_older_than_its_certificate(stage: str) -> None:
+    report = run(3, stage=stage, readers=2, writers=1, seed=1)
     assert report.violations == []
-    assert report.contended > 1000
-    assert report.writes > 100
+    assert report.contended > 100
+    assert report.writes > 20
 
 
-@pytest.mark.parametrize("mutant", sorted(MUTANTS.keys() - {"none"}))
-def test_a_cache_without_a_defence_is_caught(mutant: str) -> None:
+CAUGHT = [
+    *(("sqlite", mutant) for mutant in OF_SQLITE),
+    *(("postgresql", mutant) for mutant in OF_POSTGRESQL),
+    *(("shared", mutant) for mutant in OF_ALL),
+]
+
+
+@pytest.mark.parametrize(("stage", "mutant"), CAUGHT)
+def test_a_cache_without_a_defence_is_caught(stage: str, mutant: str) -> None:
     for seed in range(5):
-        if run(3, readers=1, writers=2, seed=seed, mutate=mutant).violations:
+        if run(2, stage=stage, readers=1, writers=2, seed=seed, mutate=mutant).violations:
             return
-    pytest.fail(f"{mutant} was not caught in 15 seconds")
+    pytest.fail(f"{mutant} was not caught in 5 storms")
 
 
 History = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]  # writes and reads
@@ -47,6 +63,7 @@ def histories(draw: st.DrawFn) -> History:
     return writes, reads
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories())
 def test_the_checker_finds_what_its_naive_twin_finds(
     history: tuple[list[tuple[int, ...]], list[tuple[int, ...]]],
