@@ -68,6 +68,9 @@ class Sqlite:
     def before(self, shop: Database, key: int) -> None:
         """Nothing."""
 
+    def after(self, shop: Database) -> None:
+        """Nothing."""
+
     def writer(self, chance: Random) -> Callable[[int], int]:
         """A program that knows nothing of forecache: raises a row's version, and returns it."""
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
@@ -141,7 +144,7 @@ class Postgresql(Sqlite):
 class Shared(Postgresql):
     """Every read asks the tier, every write goes through forecache; the tier is flushed, killed, and set back.
 
-    Where every writer has told the tier before it returns, no read of the tier is older than the last such return.
+    A write counts as acknowledged when the tier was told of it; no read of the tier is older than that.
     """
 
     ways: ClassVar = [Way("eventual", ALMOST_NOW, 1, certified=False)]
@@ -170,6 +173,14 @@ class Shared(Postgresql):
         """Forgets the copy of this process, and what a load may bring that began before."""
         shop._copies.forget("product", key)
 
+    def after(self, shop: Database) -> None:
+        """Waits until the tier was told, which may be busy dying: until then others read what was there."""
+        for _ in range(20_000):
+            if not any(len(server.postponed) for server in shop._tier._servers):  # type: ignore[union-attr]
+                return
+            time.sleep(0.002)
+        raise AssertionError("an invalidation was never delivered")
+
     def writer(self, chance: Random) -> Callable[[int], int]:
         """Through forecache."""
         shop = self.open()
@@ -178,6 +189,7 @@ class Shared(Postgresql):
             with shop.transaction() as transaction:
                 version: int = transaction.get("product", key)["version"] + 1
                 transaction.update("product", key, {"version": version})
+            self.after(shop)
             return version
 
         return write

@@ -99,9 +99,11 @@ class Reader:
 
     def write(self, key: int) -> None:
         began = _core.now()
-        with suppress(OriginError), self.shop.transaction() as transaction:
+        transaction = self.shop.transaction()
+        with suppress(OriginError), transaction:
             version = transaction.get("product", key)["version"] + 1
             transaction.update("product", key, {"version": version})
+        self.stage.after(self.shop)
         if transaction.changes:
             self.writes.extend((key, version, began, _core.now()))
             self.mine[key] = max(self.mine[key], version)
