@@ -148,7 +148,6 @@ class Shared(Postgresql):
     """
 
     ways: ClassVar = [Way("eventual", ALMOST_NOW, 1, certified=False)]
-    server_settings: ClassVar = {"appendonly": "yes", "appendfsync": "always", "save": ""}
 
     def __init__(self, place: str) -> None:
         """URLs of both."""
@@ -159,7 +158,7 @@ class Shared(Postgresql):
     def make(self) -> str:
         """Starts both."""
         super().make()
-        self.valkey = Valkey(**self.server_settings)
+        self.valkey = Valkey()
         self.valkey.__enter__()
         self.tier = self.valkey.url
         return f"{self.url} {self.tier}"
@@ -197,14 +196,15 @@ class Shared(Postgresql):
     def disturb(self, chance: Random, stop: Event) -> None:
         """Now and then."""
         assert self.valkey
-        while not stop.wait(0.3 + chance.random() * 0.7):
-            if chance.random() < 0.5:
-                with valkey.Valkey(port=self.valkey.port) as admin:
+        while not stop.wait(0.1 + chance.random() * 0.4):
+            with valkey.Valkey(port=self.valkey.port) as admin:
+                if chance.random() < 0.4:
                     admin.flushall()
-            else:
-                self.valkey.kill()
-                time.sleep(chance.random() * 0.1)
-                self.valkey.start()
+                    continue
+                admin.save()
+            stop.wait(0.1 + chance.random() * 0.2)  # what is invalidated now will be there again
+            self.valkey.kill()
+            self.valkey.start()
 
     def close(self) -> None:
         """Ends both."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.coherence.history import READ, WRITE, of_key
 from tests.coherence.mutants import OF_ALL, OF_POSTGRESQL, OF_SQLITE
 from tests.coherence.stages import STAGES, Postgresql
-from tests.coherence.storm import run
+from tests.coherence.storm import Report, run
 from tests.servers import PostgreSQL
 
 
@@ -20,12 +20,16 @@ def _running(monkeypatch: pytest.MonkeyPatch, postgresql: PostgreSQL) -> None:
     monkeypatch.setattr(Postgresql, "running", postgresql)
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_answer_is_older_than_its_certificate(stage: str) -> None:
-    report = run(3, stage=stage, readers=2, writers=1, seed=1)
-    assert report.violations == []
-    assert report.contended > 100
-    assert report.writes > 20
+    report = Report()
+    for seed in range(8):  # more than one on a machine that is busy
+        report = report.and_then(run(3, stage=stage, readers=2, writers=1, seed=seed))
+        assert report.violations == []
+        if report.contended > 100 and report.writes > 20:
+            return
+    pytest.fail(f"not much of a storm: {report}")
 
 
 CAUGHT = [
@@ -35,12 +39,13 @@ CAUGHT = [
 ]
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(("stage", "mutant"), CAUGHT)
 def test_a_cache_without_a_defence_is_caught(stage: str, mutant: str) -> None:
-    for seed in range(5):
-        if run(2, stage=stage, readers=1, writers=2, seed=seed, mutate=mutant).violations:
+    for seed in range(12):
+        if run(4 if stage == "shared" else 2, stage=stage, readers=1, writers=2, seed=seed, mutate=mutant).violations:
             return
-    pytest.fail(f"{mutant} was not caught in 5 storms")
+    pytest.fail(f"{mutant} was not caught in 12 storms")
 
 
 History = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]  # writes and reads
