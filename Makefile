@@ -54,6 +54,7 @@ stress: setup ## Many threads on one cache, many processes on one database and o
 	$(BIN)/python -m tests.coherence.storm --reads 10_000_000 --most 240 $(STORM)
 	$(BIN)/python -m tests.coherence.storm --stage postgresql --most 40 $(STORM)
 	$(BIN)/python -m tests.coherence.storm --stage shared --most 40 $(STORM)
+	$(BIN)/python -m tests.serve.outage
 
 fuzz: setup ## Ten million damaged and forged payloads and keys
 	$(BIN)/python -m tests.fuzz $(ARGS)
