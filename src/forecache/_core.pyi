@@ -248,6 +248,8 @@ class Simulation:
         objective: Literal["objects", "bytes"] = "objects",
         model: bytes | None = None,
         timetable: Sequence[tuple[int, int | None]] | None = None,
+        without: Sequence[str] = (),  # parts of the learned policy, for experiments
+        aside: bool = False,  # it learns on another thread that is waited for, so that its own tells the time of the rest
     ) -> Self: ...
     def run(self, steps: int) -> tuple[int, int, int, int]:
         """Replays the next `steps` accesses; returns accesses, hits, bytes and hit bytes so far."""

@@ -5,6 +5,7 @@ use crate::chance::Chance;
 use crate::features::Row;
 use crate::line::Time;
 use crate::model_file::Fault;
+use crate::parts::Part;
 use crate::prior::Prior;
 use crate::school::Lesson;
 
@@ -21,6 +22,13 @@ pub trait Student {
 
     /// Learns when the timetable says, which repeats what a live cache did; to be called before the first access.
     fn learn_as_before(&mut self, timetable: Vec<Lesson>);
+
+    /// Works without a part of itself; to be called before the first access.
+    fn leave_out(&mut self, part: Part);
+
+    /// Learns on a thread that it waits for, so that the time of its own thread is the time of all but learning; to be
+    /// called before the first access.
+    fn learn_aside(&mut self);
 
     /// From now on samples are kept, at most so many.
     fn keep_diary(&mut self, most: usize);

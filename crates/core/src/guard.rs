@@ -59,7 +59,8 @@ struct Noted {
 
 /// Evidence for and against the predictor, and the decision.
 pub struct Guard {
-    sampled: u32,
+    /// Prints below this, mixed, are those of sampled keys.
+    sampled: u64,
     waiting: Vec<Noted>,
     shadows: Vec<Shadow>,
     mirror: Mirror,
@@ -96,7 +97,7 @@ impl Guard {
         let shadow = Setting { capacity, ..*setting };
         let shadow_entries = (entries * share) as f32;
         let mut guard = Self {
-            sampled: (share * f64::from(u32::MAX)) as u32,
+            sampled: (share * (1u64 << 32) as f64) as u64,
             waiting: Vec::with_capacity(WAITING),
             shadows: EXPERTS.iter().map(|name| Shadow::new(name, &shadow)).collect(),
             mirror: Mirror::new(&shadow),
@@ -128,7 +129,12 @@ impl Guard {
     }
 
     fn samples(&self, print: u32) -> bool {
-        print.wrapping_mul(0x9e37_79b1) <= self.sampled
+        u64::from(print.wrapping_mul(0x9e37_79b1)) < self.sampled
+    }
+
+    /// From now on it sees no access, and so follows nobody.
+    pub fn look_away(&mut self) {
+        self.sampled = 0;
     }
 
     /// Which expert to follow, if any.

@@ -142,6 +142,7 @@ pub struct History {
     pub incoming: Line,
     echo: Echo,
     ghosts: Ghosts,
+    keeps_ghosts: bool,
 }
 
 count_memory!(History []: residents, ghosts, echo);
@@ -157,7 +158,13 @@ impl History {
             incoming: Line::VACANT,
             echo: Echo::new(ECHO.of(entries)),
             ghosts: Ghosts::new(GHOSTS.of(entries)),
+            keeps_ghosts: true,
         }
+    }
+
+    /// From now on what leaves is forgotten.
+    pub fn forget_ghosts(&mut self) {
+        self.keeps_ghosts = false;
     }
 
     /// The cache turns out to hold this many entries.
@@ -205,12 +212,18 @@ impl History {
     pub fn evict(&mut self, slot: Slot) {
         let line = self.residents.take(slot);
         self.traffic.evict(&line, self.now, &self.scale);
-        self.ghosts.put(line, self.now);
+        self.remember(line);
     }
 
     /// The incoming becomes a ghost.
     pub fn reject(&mut self) {
-        self.ghosts.put(self.incoming, self.now);
+        self.remember(self.incoming);
+    }
+
+    fn remember(&mut self, line: Line) {
+        if self.keeps_ghosts {
+            self.ghosts.put(line, self.now);
+        }
     }
 
     /// The line of a key, which is in `slot` if it is resident.

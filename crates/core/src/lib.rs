@@ -28,6 +28,7 @@ mod list;
 pub mod memory;
 pub mod model_file;
 pub mod network;
+pub mod parts;
 pub mod policy;
 pub mod predictor;
 pub mod prior;

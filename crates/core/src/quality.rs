@@ -101,7 +101,7 @@ mod tests {
         let prior = Forest { base: 0, trees: vec![tree] }.into();
         let unseen = (0..rows.len() as u32).collect();
         let model = Arc::new(Model::new(prior));
-        Batch { rows, outcomes, unseen, entries: 100, model, seed: 1 }
+        Batch { rows, outcomes, unseen, entries: 100, model, seed: 1, imputes: true }
     }
 
     fn halves(outcome: impl Fn(usize) -> Outcome) -> Batch {

@@ -1,6 +1,8 @@
 //! When a lesson is learned, and from when on what was learned counts: on the spot; elsewhere, when that is done; or at
 //! the turns that an earlier timetable names, which repeats what happened then.
 
+use std::thread;
+
 use crate::apprentice::Apprentice;
 use crate::memory::count_memory;
 
@@ -20,8 +22,14 @@ pub struct Lesson {
 
 enum Way<T> {
     OnTheSpot,
+    /// On the spot, but the work is done by a thread of its own.
+    Aside,
+    Never,
     Elsewhere(Apprentice<T>),
-    AsBefore { next: usize, learned: Option<T> },
+    AsBefore {
+        next: usize,
+        learned: Option<T>,
+    },
 }
 
 /// Where things of type `T` are learned; its owner says when a turn comes.
@@ -45,6 +53,16 @@ impl<T: Send + Sync + 'static> School<T> {
         Self { way: Way::Elsewhere(Apprentice::default()), ..Self::default() }
     }
 
+    /// Whoever asks waits for another thread.
+    pub fn aside() -> Self {
+        Self { way: Way::Aside, ..Self::default() }
+    }
+
+    /// Nothing is ever learned.
+    pub fn closed() -> Self {
+        Self { way: Way::Never, ..Self::default() }
+    }
+
     /// Everything is learned, and counts, when it did before.
     pub fn as_before(timetable: Vec<Lesson>) -> Self {
         Self { way: Way::AsBefore { next: 0, learned: None }, turn: 0, timetable }
@@ -64,7 +82,7 @@ impl<T: Send + Sync + 'static> School<T> {
     pub fn turn(&mut self) -> Option<T> {
         self.turn += 1;
         match &mut self.way {
-            Way::OnTheSpot => None,
+            Way::OnTheSpot | Way::Aside | Way::Never => None,
             Way::Elsewhere(apprentice) => {
                 let learned = apprentice.fetch()?;
                 if let Some(lesson) = self.timetable.last_mut().filter(|lesson| lesson.used == NEVER) {
@@ -83,7 +101,8 @@ impl<T: Send + Sync + 'static> School<T> {
     /// Whether a lesson may begin at this turn.
     pub fn is_free(&mut self) -> bool {
         match &mut self.way {
-            Way::OnTheSpot => true,
+            Way::OnTheSpot | Way::Aside => true,
+            Way::Never => false,
             Way::Elsewhere(apprentice) => apprentice.is_free(),
             Way::AsBefore { next, .. } => self.timetable.get(*next).is_some_and(|lesson| lesson.begun == self.turn),
         }
@@ -93,6 +112,8 @@ impl<T: Send + Sync + 'static> School<T> {
     pub fn teach(&mut self, lesson: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         match &mut self.way {
             Way::OnTheSpot => return Some(lesson()),
+            Way::Aside => return thread::scope(|scope| scope.spawn(lesson).join()).ok(),
+            Way::Never => (),
             Way::Elsewhere(apprentice) => {
                 if self.timetable.len() < MOST_LESSONS {
                     self.timetable.push(Lesson { begun: self.turn, used: NEVER });

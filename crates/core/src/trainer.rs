@@ -51,6 +51,7 @@ pub struct Trainer {
     /// Samples up to here were in a batch already.
     seen: Option<Time>,
     seed: u64,
+    imputes: bool,
 }
 
 count_memory!(Trainer []: samples);
@@ -78,13 +79,20 @@ pub struct Batch {
     pub model: Arc<Model>,
     /// Seed of the random choices of learning.
     pub seed: u64,
+    /// Whether the model is asked about keys that have not returned.
+    pub imputes: bool,
 }
 
 impl Trainer {
     /// Nothing to learn from yet.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { samples: Vec::new(), total: 0, next_fit: BETWEEN.0, seen: None, seed }
+        Self { samples: Vec::new(), total: 0, next_fit: BETWEEN.0, seen: None, seed, imputes: true }
+    }
+
+    /// From now on no model is asked about keys that have not returned.
+    pub fn trust_no_model(&mut self) {
+        self.imputes = false;
     }
 
     /// Learns for the first time when there is more to learn from: what is known already was learned from more.
@@ -166,7 +174,7 @@ impl Trainer {
         let unseen = self.samples.iter().filter(mature).enumerate().filter(|(_, sample)| is_unseen(sample));
         let unseen = unseen.map(|(at, _)| at as u32).collect();
         let seed = self.seed ^ self.total as u64;
-        Some(Batch { rows, outcomes, unseen, entries, model: Arc::clone(model), seed })
+        Some(Batch { rows, outcomes, unseen, entries, model: Arc::clone(model), seed, imputes: self.imputes })
     }
 }
 
@@ -195,7 +203,8 @@ fn targets(batch: &Batch) -> Vec<f32> {
     let mut targets = Vec::with_capacity(batch.rows.len());
     for (rows, outcomes) in batch.rows.chunks(BATCH).zip(batch.outcomes.chunks(BATCH)) {
         let believed = batch.model.scores(&columns(rows));
-        let target = |(&outcome, believed)| believe(outcome, believed as f32 / SCORE_ONE, batch.entries);
+        let believed = believed.map(|score| if batch.imputes { score as f32 / SCORE_ONE } else { f32::MIN });
+        let target = |(&outcome, believed)| believe(outcome, believed, batch.entries);
         targets.extend(outcomes.iter().zip(believed).map(target));
     }
     targets
@@ -236,6 +245,7 @@ mod tests {
             entries: 100,
             model: Arc::default(),
             seed: 1,
+            imputes: true,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use forecache_core::parts::{PARTS, Part};
 use forecache_core::policy::Setting;
 use forecache_core::simulate::{self, Weights};
 use pyo3::exceptions::PyValueError;
@@ -53,7 +54,7 @@ pub struct Simulation(Mutex<simulate::Simulation>);
 impl Simulation {
     #[new]
     #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0, objective="objects", model=None,
-                        timetable=None))]
+                        timetable=None, without=Vec::new(), aside=false))]
     #[allow(clippy::too_many_arguments)] // keyword arguments of a constructor
     fn new(
         py: Python<'_>,
@@ -65,6 +66,8 @@ impl Simulation {
         objective: &str,
         model: Option<&[u8]>,
         timetable: Option<Vec<(u64, Option<u64>)>>,
+        without: Vec<String>,
+        aside: bool,
     ) -> PyResult<Self> {
         let setting = Setting { capacity, seed, objective: insight::objective(objective)? };
         let simulation = simulate::Simulation::new(Arc::clone(&accesses.0), policy, &setting, weights_of(weights)?);
@@ -76,6 +79,12 @@ impl Simulation {
         if let Some(turns) = timetable {
             let student = simulation.student().map_err(|error| convert::error(&error))?;
             student.learn_as_before(insight::timetable(turns));
+        }
+        if aside {
+            simulation.student().map_err(|error| convert::error(&error))?.learn_aside();
+        }
+        for name in &without {
+            simulation.student().map_err(|error| convert::error(&error))?.leave_out(part(name)?);
         }
         Ok(Self(Mutex::new(simulation)))
     }
@@ -91,6 +100,15 @@ impl Simulation {
         let hits: Vec<u8> = py.detach(|| self.lock().hits(steps).into_iter().map(u8::from).collect());
         PyBytes::new(py, &hits)
     }
+}
+
+/// A part of the learned policy, by name.
+fn part(name: &str) -> PyResult<Part> {
+    let found = PARTS.iter().find(|(known, _)| *known == name);
+    found.map(|&(_, part)| part).ok_or_else(|| {
+        let known = PARTS.map(|(name, _)| name).join(", ");
+        PyValueError::new_err(format!("the learned policy has no part '{name}' to leave out; expected one of {known}"))
+    })
 }
 
 /// What entries weigh, by name.

@@ -17,6 +17,7 @@ use crate::learner::Learner;
 use crate::line::{Line, Time, print};
 use crate::memory::count_memory;
 use crate::model_file::{Fault, corrects, decode};
+use crate::parts::Part;
 use crate::predictor::Model;
 use crate::prior::Prior;
 use crate::quality::{Quality, judge};
@@ -62,6 +63,7 @@ pub struct Learned {
     chance: Chance,
     /// From the start, or in large caches from the first eviction on.
     guard: Option<Guard>,
+    is_guarded: bool,
     /// What the expert that is followed would hold.
     expert: Option<Shadow>,
     diary: Option<Diary>,
@@ -76,6 +78,7 @@ impl Learned {
         Self {
             setting: *setting,
             guard: is_prepared.then(|| Guard::new(setting, &history)),
+            is_guarded: true,
             history,
             trainer: Trainer::new(setting.seed),
             school: School::default(),
@@ -107,9 +110,17 @@ impl Learned {
         let (now, before) = (self.history.residents.len(), self.history.scale.entries as usize);
         if self.guard.is_none() || now.abs_diff(before) > (before / TOLERANCE).max(TOLERATED) {
             self.history.resize(now);
-            self.guard = Some(Guard::new(&self.setting, &self.history));
+            self.set_guard();
             self.expert = None;
         }
+    }
+
+    fn set_guard(&mut self) {
+        let mut guard = Guard::new(&self.setting, &self.history);
+        if !self.is_guarded {
+            guard.look_away();
+        }
+        self.guard = Some(guard);
     }
 
     /// The predictor's choice, of what the expert would not hold if there is one; a sample is taken.
@@ -193,6 +204,22 @@ impl Student for Learned {
 
     fn learn_as_before(&mut self, timetable: Vec<school::Lesson>) {
         self.school = School::as_before(timetable);
+    }
+
+    fn leave_out(&mut self, part: Part) {
+        match part {
+            Part::Training => self.school = School::closed(),
+            Part::Imputation => self.trainer.trust_no_model(),
+            Part::Ghosts => self.history.forget_ghosts(),
+            Part::Guard => {
+                self.is_guarded = false;
+                self.guard.iter_mut().for_each(Guard::look_away);
+            }
+        }
+    }
+
+    fn learn_aside(&mut self) {
+        self.school = School::aside();
     }
 
     fn keep_diary(&mut self, most: usize) {
