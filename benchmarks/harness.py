@@ -103,7 +103,12 @@ def report(name: str, options: argparse.Namespace, tables: Iterable[Table], peer
         rows = {table.title: [dict(zip(table.columns, row, strict=True)) for row in table.rows] for table in tables}
         print(json.dumps({"circumstances": circumstances, "tables": rows}, indent=2))
         return
-    lines = [f"# {name.capitalize()}", "", *(f"- {key}: {value}" for key, value in circumstances.items()), ""]
+    lines = [
+        f"# {name.replace('_', ' ').capitalize()}",
+        "",
+        *(f"- {key}: {value}" for key, value in circumstances.items()),
+        "",
+    ]
     text = "\n".join([*lines, *([notes, ""] if notes else []), *(table.markdown() for table in tables)])
     print(text)
     if not options.quick:

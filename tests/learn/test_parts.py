@@ -1,4 +1,4 @@
-"""Laws of the parts of the learned policy: each can be left out, each decides something, and learning aside does not."""
+"""Laws of the parts of the learned policy: each can be left out and decides something; learning aside does not."""
 
 import numpy as np
 import pytest
