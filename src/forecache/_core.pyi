@@ -249,7 +249,7 @@ class Simulation:
         model: bytes | None = None,
         timetable: Sequence[tuple[int, int | None]] | None = None,
         without: Sequence[str] = (),  # parts of the learned policy, for experiments
-        aside: bool = False,  # it learns on another thread that is waited for, so that its own tells the time of the rest
+        aside: bool = False,  # it learns on another thread, waited for: its own tells the time of the rest
     ) -> Self: ...
     def run(self, steps: int) -> tuple[int, int, int, int]:
         """Replays the next `steps` accesses; returns accesses, hits, bytes and hit bytes so far."""

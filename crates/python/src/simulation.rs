@@ -83,8 +83,8 @@ impl Simulation {
         if aside {
             simulation.student().map_err(|error| convert::error(&error))?.learn_aside();
         }
-        for name in &without {
-            simulation.student().map_err(|error| convert::error(&error))?.leave_out(part(name)?);
+        for name in without {
+            simulation.student().map_err(|error| convert::error(&error))?.leave_out(part(&name)?);
         }
         Ok(Self(Mutex::new(simulation)))
     }
