@@ -248,7 +248,7 @@ class Simulation:
         objective: Literal["objects", "bytes"] = "objects",
         model: bytes | None = None,
         timetable: Sequence[tuple[int, int | None]] | None = None,
-        without: Sequence[str] = (),  # parts of the learned policy, for experiments
+        without: Sequence[str] | None = None,  # parts of the learned policy, for experiments
         aside: bool = False,  # it learns on another thread, waited for: its own tells the time of the rest
     ) -> Self: ...
     def run(self, steps: int) -> tuple[int, int, int, int]:

@@ -54,7 +54,7 @@ pub struct Simulation(Mutex<simulate::Simulation>);
 impl Simulation {
     #[new]
     #[pyo3(signature = (accesses, policy, capacity, *, weights="unit", seed=0, objective="objects", model=None,
-                        timetable=None, without=Vec::new(), aside=false))]
+                        timetable=None, without=None, aside=false))]
     #[allow(clippy::too_many_arguments)] // keyword arguments of a constructor
     fn new(
         py: Python<'_>,
@@ -66,7 +66,7 @@ impl Simulation {
         objective: &str,
         model: Option<&[u8]>,
         timetable: Option<Vec<(u64, Option<u64>)>>,
-        without: Vec<String>,
+        without: Option<Vec<String>>,
         aside: bool,
     ) -> PyResult<Self> {
         let setting = Setting { capacity, seed, objective: insight::objective(objective)? };
@@ -83,7 +83,7 @@ impl Simulation {
         if aside {
             simulation.student().map_err(|error| convert::error(&error))?.learn_aside();
         }
-        for name in without {
+        for name in without.into_iter().flatten() {
             simulation.student().map_err(|error| convert::error(&error))?.leave_out(part(&name)?);
         }
         Ok(Self(Mutex::new(simulation)))

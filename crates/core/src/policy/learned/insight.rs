@@ -2,7 +2,6 @@
 
 use super::Learned;
 use crate::access::Slot;
-use crate::chooser::Objective;
 use crate::features::columns;
 use crate::guard::Guard;
 use crate::learner::{Explanation, Learner, Learning};
@@ -17,7 +16,7 @@ impl Learner for Learned {
         let line = self.history.line(id, slot)?;
         let row = self.history.view().row(line);
         let predicted = self.model.scores(&columns(&[row]))[0];
-        let cost = if self.setting.objective == Objective::Objects { line.log_weight() } else { 0 };
+        let cost = self.setting.objective.price(line);
         Some(Explanation {
             resident: slot.is_some(),
             age: self.history.now.wrapping_sub(line.last),
