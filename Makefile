@@ -23,7 +23,7 @@ $(BUILT): pyproject.toml $(RUST)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "forecache needs Python's venv module: install the package python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/pip install --quiet --disable-pip-version-check maturin --group dev
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,dask,plot,html,learn,postgresql,sqlalchemy,struct,valkey]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,dask,demo,plot,html,learn,postgresql,sqlalchemy,struct,valkey]'
 	@touch $@
 
 demo: setup ## The main job: a shop over a database, without a cache and with every policy

@@ -155,6 +155,28 @@ def test_a_commit_ends_the_copies_of_the_tier(shared: list[Database]) -> None:
     assert one["product"].get(1, level="strong")["price"] == 11
 
 
+def test_a_session_reads_from_the_tier_and_never_what_it_has_overwritten(shared: list[Database]) -> None:
+    one, other = shared
+    one["product"].get(1)
+    answer = other["product"].get(1, level="session", with_certificate=True)
+    assert (answer.row, answer.certificate.tier) == (ONE, "shared")
+    for price in range(50):
+        one["product"].get(1, level="session")
+        other["product"].update(1, {"price": price})
+        assert other["product"].get(1, level="session")["price"] == price
+
+
+def test_a_tier_that_most_reads_do_not_ask_is_told_of_once(
+    url: str, valkey: Valkey, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecache.serve.shared.TELL_SECONDS", 0.0)
+    for level, lines in (("session", 0), ("eventual", 0), ("bounded(1us)", 1)):
+        with forecache.open(url, ["product"], level=level, shared=valkey.url) as shop:
+            for _ in range(3):
+                shop["product"].get(1)
+        assert caplog.text.count(f"is not asked by reads at level '{level}'") == lines
+
+
 def test_what_is_proven_of_nothing_is_no_answer_to_a_bounded_read(shared: list[Database]) -> None:
     one, other = shared
     one["product"].get(1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from forecache._core import Copy
+from forecache._core import Copy, now
 from forecache.codec import UNREADABLE, Codec
 from forecache.coherence.level import Level
 from forecache.coherence.reader import Ticket
@@ -22,8 +23,11 @@ from forecache.serve.tier import Busy, Fill, Lease, Place, Tier, Value
 
 __all__ = ["Shared"]
 
+TELL_SECONDS: Final = 5.0  # in which a sequencer is found, if there is one
 UNKNOWN: Final = float("-inf")  # when somebody else read a row
 PATIENCE_SECONDS: Final = 1.0  # waited for others to load, before the database is asked without a lease
+
+logger = logging.getLogger("forecache")
 
 Load = Callable[[list[Key]], Plan[dict[Key, Found]]]
 
@@ -38,12 +42,22 @@ class Shared:
         self._ttl = ttl
         self._counts = counts
         self._codecs: dict[tuple[str, tuple[str, ...]], Codec] = {}
+        self._tell_at = now() + TELL_SECONDS
+        self._is_told = False
 
     def keeps(self, level: Level) -> bool:
-        """Whether answers from here can keep to a level."""
-        if level.kind == "bounded":
-            return self._watch is not None and self._watch.proves
-        return level.kind == "eventual"
+        """Whether answers from here can keep to a level.
+
+        A session never gets what it has overwritten: an invalidation that was confirmed ended the value, and the lease
+        of whoever might fill an older one; one that was not is delivered before this process reads from that server
+        again, unless that has another epoch by then.
+        """
+        if level.kind != "bounded":
+            return level.kind in {"eventual", "session"}
+        if self._watch is not None and self._watch.proves:
+            return True
+        self._tell(level)
+        return False
 
     def read(self, table: Table, keys: list[Key], oldest: float, load: Load) -> Plan[dict[Key, Found]]:
         """Rows of the tier; what is not there is loaded by whoever holds its lease, and filled in.
@@ -81,6 +95,18 @@ class Shared:
         if not missing:
             return found
         return found | (yield from self._loaded(table, missing, leases, load))
+
+    def _tell(self, level: Level) -> None:
+        """Says once that most reads make no use of the tier, unless a sequencer may still be found."""
+        if self._is_told or now() < self._tell_at:
+            return
+        self._is_told = True
+        logger.warning(
+            "%s is not asked by reads at level '%s': nobody vouches for the age of its rows; start `forecache sequencer`, "
+            "or read at 'session' or 'eventual'",
+            self.tier.name,
+            level,
+        )
 
     def invalidation(self, changes: Iterable[Change]) -> Ask:
         """Ends what was written, everywhere."""

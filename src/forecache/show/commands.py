@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from forecache import _core
-from forecache.show import advice, doctor, history, learning, planning, sequencer, studies
-from forecache.show.options import Format, Json, Seed, listed
+from forecache.show import advice, demos, doctor, history, learning, planning, sequencer, studies
+from forecache.show.options import POLICIES, Format, Json, Policies, Seed, Sets, listed
 from forecache.show.output import print_json, print_tables
 
 if TYPE_CHECKING:
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-POLICIES = ", ".join((*_core.POLICIES, *_core.OFFLINE_POLICIES))
 EXIT_CODES = "Exit codes: 0 done, 2 what was asked for cannot be done, 130 interrupted."
 
 app = typer.Typer(
@@ -36,6 +32,7 @@ traces = typer.Typer(help="Look at recorded traces, and convert them.", no_args_
 app.add_typer(traces, name="trace")
 app.add_typer(history.app, name="history")
 learning.attach(app)
+demos.attach(app)
 studies.attach(app)
 advice.attach(app)
 doctor.attach(app)
@@ -43,14 +40,6 @@ planning.attach(app)
 sequencer.attach(app)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A trace.")]
-Policies = Annotated[
-    str | None,
-    typer.Option(metavar="NAMES", help=f"Some of {POLICIES}, separated by commas; by default all."),
-]
-Sets = Annotated[
-    Literal["access", "invalidate"],
-    typer.Option(help="What a set does: count and insert as a get does, or write to the database and invalidate."),
-]
 
 
 @app.command()
@@ -119,68 +108,6 @@ def simulate(
     print_tables(*(simulation_table(rows, has_sizes=sizes) for rows, sizes in zip(found, with_sizes, strict=True)))
 
 
-@app.command()
-def demo(
-    *,
-    trace: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Serve a recorded trace, each key a product, instead of a generated shop."),
-    ] = None,
-    policies: Policies = None,
-    capacity: Annotated[str, typer.Option(help="Entries, or a share of the keys that are requested.")] = "2%",
-    requests: Annotated[
-        int | None,
-        typer.Option(help="Requests to serve; by default 100,000, or all of a shorter trace."),
-    ] = None,
-    sets: Sets = "invalidate",
-    seed: Seed = 0,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the picture goes.")] = Path("demo-output"),
-    format: Format = None,
-    as_json: Json = False,
-) -> None:
-    """Serve a shop from a database with every policy.
-
-    No cache, every policy, and one that knows the future serve the same requests, each on an SQLite file of its own:
-    a read is answered from the cache or by a query; a write commits, and then invalidates. At the end the answers
-    are compared: they must be those of the database.
-    """
-    from forecache.record.trace import Trace
-    from forecache.show import plots
-    from forecache.show.demo import run_demo
-    from forecache.show.findings import cost_of_learning, finding
-    from forecache.show.progress import teller
-    from forecache.show.stream import prepare
-
-    recorded = None if trace is None else Trace.read(trace, format)
-    names = listed(POLICIES if policies is None else policies)
-    stream = prepare(names, capacity, trace=recorded, requests=requests, sets=sets, seed=seed)
-    if requests is None and stream.recorded > len(stream.trace):
-        first = f"the first {len(stream.trace):,} of {stream.recorded:,} accesses"
-        sys.stderr.write(f"{stream.trace.name}: {first} are served; --requests {stream.recorded} serves all\n")
-    plots.prepare(output)
-    with teller(lines=True) as told:
-        outcome = run_demo(stream, told)
-    picture = output / f"{file_name(stream.trace.name)}.png"
-    plots.draw_outcome(outcome, picture)
-    if as_json:
-        print_json(outcome.to_dict() | {"finding": finding(outcome), "picture": str(picture)})
-    else:
-        from forecache.show.tables import demo_table
-
-        print_tables(demo_table(outcome))
-        learned = [cost for run in outcome.runs if (cost := cost_of_learning(run))]
-        typer.echo("\n".join(["", finding(outcome), *learned, verdict(outcome.stale), f"The picture is {picture}."]))
-    if outcome.stale:
-        raise typer.Exit(1)
-
-
-def verdict(stale: Sequence[str]) -> str:
-    """Whether the caches could be told from the database."""
-    if stale:
-        return f"STALE: the answers of {', '.join(stale)} differ from those of the database."
-    return "Every answer of every policy was the same as without a cache: none was stale."
-
-
 @traces.command()
 def stats(file: File, format: Format = None, as_json: Json = False) -> None:
     """What a trace holds."""
@@ -230,8 +157,3 @@ def convert(
 def report(told: Silence, name: str, done: int, total: int) -> None:
     """How a simulation goes."""
     told.step(name, done, total, f"{done:,} accesses")
-
-
-def file_name(name: str) -> str:
-    """A name as a file may have it."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".") or "trace"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import typer
 
-__all__ = ["Format", "Json", "Seed", "listed"]
+from forecache import _core
+
+__all__ = ["POLICIES", "Format", "Json", "Policies", "Seed", "Sets", "listed"]
+
+POLICIES: Final = ", ".join((*_core.POLICIES, *_core.OFFLINE_POLICIES))
 
 Format = Annotated[
     str | None,
@@ -14,6 +18,15 @@ Format = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Seed of every random choice.")]
+
+Policies = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help=f"Some of {POLICIES}, separated by commas; by default all."),
+]
+Sets = Annotated[
+    Literal["access", "invalidate"],
+    typer.Option(help="What a set does: count and insert as a get does, or write to the database and invalidate."),
+]
 
 
 def listed(text: str) -> list[str]:
