@@ -102,8 +102,8 @@ class Shared:
             return
         self._is_told = True
         logger.warning(
-            "%s is not asked by reads at level '%s': nobody vouches for the age of its rows; start `forecache sequencer`, "
-            "or read at 'session' or 'eventual'",
+            "%s is not asked by reads at level '%s': nobody vouches for the age of its rows; "
+            "start `forecache sequencer`, or read at 'session' or 'eventual'",
             self.tier.name,
             level,
         )
