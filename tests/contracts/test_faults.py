@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,22 @@ def test_a_server_that_does_not_answer_is_given_up_in_time(opened: Open, url: st
         origin.read(table, [1])
     proxy.goes_dark(False)
     assert origin.read(table, [1]).rows == {1: {"id": 1, "n": 1}}
+    origin.close()
+
+
+def test_a_read_pays_its_timeout_once_however_it_waits(url: str) -> None:
+    origin = PostgresqlOrigin(url, timeout="3s", connections=1)
+    table = origin.table("t")
+    began = time.monotonic()
+    with psycopg.connect(url) as other, ThreadPoolExecutor(2) as pool:
+        other.execute("LOCK TABLE t")  # until the end
+        first = pool.submit(origin.read, table, [1])
+        time.sleep(1.5)
+        second = pool.submit(origin.read, table, [2])  # waits for the connection of the first, and then for the lock
+        for read in (first, second):
+            with pytest.raises(OriginUnavailableError):
+                read.result(30)
+    assert time.monotonic() - began < 5.5  # 1.5 + 3, and not 3 + 3
     origin.close()
 
 

@@ -74,7 +74,7 @@ def behind_engine(url: str, scheme: str, settings: dict[str, Any]) -> Origin:
         parsed = make_url(url)
         create: Callable[..., Any] = create_async_engine if parsed.get_dialect().is_async else create_engine
         return AlchemyOrigin(create(parsed, **pool_of(**settings)))
-    except (exc.ArgumentError, exc.NoSuchModuleError, ModuleNotFoundError) as error:
+    except (exc.ArgumentError, exc.NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise ConfigurationError(
             f"SQLAlchemy knows no database {scheme!r} ({type(error).__name__}); install its driver, or check the URL"
         ) from None

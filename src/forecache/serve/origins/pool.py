@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from forecache.errors import OriginUnavailableError
 from forecache.forks import renew_after_fork
+from forecache.serve.budget import Budget
 
 __all__ = ["LostError", "Pool", "TaskPool"]
 
@@ -81,9 +82,9 @@ class Pool(Idle[C]):
     """For threads."""
 
     def __init__(
-        self, name: str, size: int, seconds: float, connect: Callable[[], C], close: Callable[[C], object]
+        self, name: str, size: int, seconds: float, connect: Callable[[float], C], close: Callable[[C], object]
     ) -> None:
-        """Opens connections when they are needed."""
+        """Opens connections when they are needed; `connect` is given the seconds that it may take."""
         super().__init__(name, size, seconds)
         self._connect = connect
         self._close = close
@@ -92,17 +93,21 @@ class Pool(Idle[C]):
         renew_after_fork(self)
 
     @contextmanager
-    def use(self) -> Iterator[C]:
+    def use(self, budget: Budget | None = None) -> Iterator[C]:
         """A connection for a while.
+
+        Args:
+            budget: what waiting for one and making one may take together.
 
         Raises:
             OriginUnavailableError: all are in use, or no connection can be made.
         """
-        if not self._seats.acquire(timeout=self.seconds):
+        budget = budget or Budget(self.seconds)
+        if not self._seats.acquire(timeout=budget.remaining()):
             raise self.busy()
         try:
             age = self.age
-            connection = self.take() or self._connect()
+            connection = self.take() or self._connect(budget.remaining())
             try:
                 yield connection
             finally:
@@ -144,7 +149,7 @@ class TaskPool(Idle[C]):
         name: str,
         size: int,
         seconds: float,
-        connect: Callable[[], Awaitable[C]],
+        connect: Callable[[float], Awaitable[C]],
         close: Callable[[C], Awaitable[object]],
     ) -> None:
         """Opens connections when they are needed."""
@@ -155,20 +160,24 @@ class TaskPool(Idle[C]):
         renew_after_fork(self)
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[C]:
+    async def use(self, budget: Budget | None = None) -> AsyncIterator[C]:
         """A connection for a while.
+
+        Args:
+            budget: what waiting for one and making one may take together.
 
         Raises:
             OriginUnavailableError: all are in use, or no connection can be made.
         """
+        budget = budget or Budget(self.seconds)
         try:
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout(budget.remaining()):
                 await self._seats.acquire()
         except TimeoutError:
             raise self.busy() from None
         try:
             age = self.age
-            connection = self.take() or await self._connect()
+            connection = self.take() or await self._connect(budget.remaining())
             try:
                 yield connection
             finally:

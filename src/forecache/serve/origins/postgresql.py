@@ -10,6 +10,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar
 from forecache.errors import OriginError, OriginUnavailableError
 from forecache.extras import extra
 from forecache.libpq import name_of, parameters_of
+from forecache.serve.budget import Budget
 from forecache.serve.origin import Batch, Key, Table
 from forecache.serve.origins.cancel import cancel
 from forecache.serve.origins.pgsql import Postgresql
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 CONNECTIONS: Final = 8
 FEWEST_SECONDS_TO_CONNECT: Final = 2  # that libpq takes seriously
+LEAST_SECONDS: Final = 0.01  # for a statement that is asked at the end of its time: the server may be fast
 OPEN: Final = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
 
@@ -38,6 +40,7 @@ class Timed:
 
     name = ""  # of the origin
     seconds: float | None = None
+    budget: Budget | None = None  # in place of that
     outdated = False  # a plan of the server's does not fit the schema any more
     pgconn: Any
     closed: bool
@@ -46,6 +49,19 @@ class Timed:
         """From now on."""
         self.name, self.seconds = name, seconds
         return self
+
+    @contextmanager
+    def within(self, budget: Budget) -> Iterator[None]:
+        """For a while, all statements together take no longer than what is left of a budget."""
+        self.budget = budget
+        try:
+            yield
+        finally:
+            self.budget = None
+
+    def limit(self) -> float | None:
+        """Seconds that the next answer may take."""
+        return self.seconds if self.budget is None else max(self.budget.remaining(), LEAST_SECONDS)
 
     def is_open(self) -> bool:
         """Whether a transaction surely runs on it."""
@@ -87,7 +103,7 @@ class ThreadConnection(Timed, psycopg.Connection[Any]):
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Waits for the server as long as it may take."""
-        return super().wait(gen, interval, self.seconds if timeout is None else timeout)
+        return super().wait(gen, interval, self.limit() if timeout is None else timeout)
 
     def ask(self, statement: Statement) -> Answer:
         """Asks."""
@@ -101,7 +117,7 @@ class TaskConnection(Timed, psycopg.AsyncConnection[Any]):
 
     async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as psycopg has it
         """Waits for the server as long as it may take."""
-        return await super().wait(gen, interval, self.seconds if timeout is None else timeout)
+        return await super().wait(gen, interval, self.limit() if timeout is None else timeout)
 
     async def ask(self, statement: Statement) -> Answer:
         """Asks."""
@@ -125,7 +141,8 @@ class PostgresqlOrigin:
             `target_session_attrs=read-write`.
         connections: most connections of this process for threads, and for the tasks of each event loop; and so the
             most statements at once.
-        timeout: how long to wait for a connection, and how long a statement may take: seconds, '5s', or a timedelta.
+        timeout: how long a read may take with all its waiting, and how long to wait for a connection and for each
+            statement of a transaction: seconds, '5s', or a timedelta.
 
     Raises:
         ConfigurationError: an argument cannot be used.
@@ -139,7 +156,6 @@ class PostgresqlOrigin:
         """Connects to nothing yet."""
         self._parameters = parameters_of(url)
         self._seconds = parse_duration(timeout)
-        self._parameters.setdefault("connect_timeout", max(FEWEST_SECONDS_TO_CONNECT, round(self._seconds)))
         self._parameters.setdefault("application_name", "forecache")
         self.name = name_of(self._parameters)
         self._sql = Postgresql()
@@ -189,31 +205,39 @@ class PostgresqlOrigin:
 
     def _run(self, plan: Callable[P, Plan[T]], *arguments: P.args, **settings: P.kwargs) -> T:
         """Reads, once more if the connection was lost while nobody used it."""
+        budget = Budget(self._seconds)
         try:
-            with self._pool.use() as connection:
+            with self._pool.use(budget) as connection, connection.within(budget):
                 return run(plan(*arguments, **settings), connection.ask)
         except LostError:
-            with self._pool.use() as connection:
+            with self._pool.use(budget) as connection, connection.within(budget):
                 return run(plan(*arguments, **settings), connection.ask)
 
     async def _arun(self, plan: Callable[P, Plan[T]], *arguments: P.args, **settings: P.kwargs) -> T:
         """The same in a task."""
+        budget = Budget(self._seconds)
         try:
-            async with self._pools.here().use() as connection:
-                return await arun(plan(*arguments, **settings), connection.ask)
+            async with self._pools.here().use(budget) as connection:
+                with connection.within(budget):
+                    return await arun(plan(*arguments, **settings), connection.ask)
         except LostError:
-            async with self._pools.here().use() as connection:
-                return await arun(plan(*arguments, **settings), connection.ask)
+            async with self._pools.here().use(budget) as connection:
+                with connection.within(budget):
+                    return await arun(plan(*arguments, **settings), connection.ask)
 
-    def _connect(self) -> ThreadConnection:
+    def _connect(self, seconds: float) -> ThreadConnection:
         with connecting(self.name):
-            connection = ThreadConnection.connect(**self._parameters, autocommit=True)
+            connection = ThreadConnection.connect(**self._parameters_within(seconds), autocommit=True)
         return connection.timed(self.name, self._seconds)
 
-    async def _aconnect(self) -> TaskConnection:
+    async def _aconnect(self, seconds: float) -> TaskConnection:
         with connecting(self.name):
-            connection = await TaskConnection.connect(**self._parameters, autocommit=True)
+            connection = await TaskConnection.connect(**self._parameters_within(seconds), autocommit=True)
         return connection.timed(self.name, self._seconds)
+
+    def _parameters_within(self, seconds: float) -> dict[str, Any]:
+        """Those of a connection that is made in so many seconds, which libpq takes as whole ones, and 2 at least."""
+        return {"connect_timeout": max(FEWEST_SECONDS_TO_CONNECT, round(seconds)), **self._parameters}
 
 
 @contextmanager

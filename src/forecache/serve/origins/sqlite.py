@@ -182,7 +182,7 @@ class SqliteOrigin:
         seconds = parse_duration(timeout)
         self._sql = Sqlite(stamp)
         self._pool = Pool(
-            self.name, connections, seconds, lambda: Connection(self.path, seconds, self.name), Connection.close
+            self.name, connections, seconds, lambda _: Connection(self.path, seconds, self.name), Connection.close
         )
         self._threads = Threads(connections)
         rest_at_fork(self._pool)  # a child that inherits a connection believes that it has locks, and can lose commits
