@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import valkey as client
 
 import forecache
 from forecache import Database
@@ -145,6 +146,20 @@ def test_what_one_loads_the_other_finds(shared: list[Database]) -> None:
     assert other["product"].get(9) is None
     assert one["product"].get_many([1, 9]) == {1: ONE}
     assert [database.stats().queries for database in shared] == [1, 1]
+    assert [database.shared_stats().values for database in shared] == [1, 1]
+
+
+def test_a_value_of_the_tier_that_is_no_row_is_a_miss_and_counted(
+    shared: list[Database], url: str, valkey: Valkey
+) -> None:
+    one, other = shared
+    one["product"].get(1)
+    with client.from_url(valkey.url) as connection:
+        (key,) = connection.scan_iter(f"*{url[-8:]}:*:k:product:i1")
+        value = connection.get(key)
+        connection.set(key, value[:-1] + bytes([value[-1] ^ 1]), ex=60)
+    assert other["product"].get(1) == ONE
+    assert (other.stats().unreadable, other.stats().queries) == (1, 1)
 
 
 def test_a_commit_ends_the_copies_of_the_tier(shared: list[Database]) -> None:
@@ -224,7 +239,10 @@ def test_while_the_database_is_down_only_what_was_asked_for_is_served(caplog: py
             answer = lenient["product"].get(1, level="strong", with_certificate=True)
             assert answer.row == ONE
             assert answer.certificate.max_age > 0
-        assert lenient.stats().stale == 20
+        counts = lenient.stats()
+        assert (counts.stale, counts.outages) == (20, 1)
+        assert counts.failures >= 3
+        assert counts.failures + counts.refused == 20
         with pytest.raises(OriginUnavailableError):
             lenient["product"].get(2)
         assert caplog.text.count("going on without it") == 1

@@ -22,6 +22,11 @@ class DatabaseStats:
     waits: int = 0  # rows that somebody else was loading already
     stale: int = 0  # rows answered beyond their level while the database was unavailable
     warmed: int = 0  # rows loaded before anybody asked, as a list of an earlier process said
+    failures: int = 0  # reads of the database that it did not answer
+    refused: int = 0  # reads that were not tried, since it had just failed
+    outages: int = 0  # times that it was given up for a while
+    unreadable: int = 0  # values of the shared tier that were no rows of their table
+    unshared: int = 0  # rows that cannot be kept there: too large, or of types that would not come back as they are
     catch_ups: int = 0  # times that changes were asked for
     commits: int = 0  # transactions committed through this object
 

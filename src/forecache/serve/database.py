@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -20,7 +21,7 @@ from forecache.serve.opening import origin_of, shared_over, tier_of, warmth_of, 
 from forecache.serve.origin import Origin, Table
 from forecache.serve.plan import ReadPath
 from forecache.serve.rows import Rows
-from forecache.serve.tier import Tier
+from forecache.serve.tier import Tier, TierStats
 from forecache.serve.writes import AsyncDatabaseTransaction, DatabaseTransaction, Publisher
 from forecache.units import Duration, parse_duration, parse_ttl
 
@@ -108,7 +109,12 @@ class Database:
 
     def stats(self) -> DatabaseStats:
         """Counts since it was opened; subtract an earlier one for those of an interval."""
-        return self._counts.stats(sum(rows.hits for rows in self._rows.values()))
+        counts = self._counts.stats(sum(rows.hits for rows in self._rows.values()))
+        return replace(counts, outages=self._path.outages)
+
+    def shared_stats(self) -> TierStats | None:
+        """Counts of the shared tier as this process saw it; None without one."""
+        return None if self._tier is None else self._tier.stats()
 
     def clear(self) -> None:
         """Drops all copies of this process."""

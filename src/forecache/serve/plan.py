@@ -63,6 +63,11 @@ class ReadPath:
         self._breaker = Breaker(origin.name)
         self._rounds: dict[str, Rounds] = {}
 
+    @property
+    def outages(self) -> int:
+        """Times that the database was given up for a while."""
+        return self._breaker.stats().outages
+
     def read(self, name: str, keys: Iterable[Key], level: Level, began: float) -> Plan[dict[Key, Found]]:
         """The copies of all keys, for a read that began at a moment; those of absent rows hold None."""
         table, wanted = self.tables[name], list(dict.fromkeys(keys))
@@ -213,6 +218,7 @@ class ReadPath:
     def _from_database(self, table: Table, keys: list[Key]) -> Plan[dict[Key, Found]]:
         ticket = self._breaker.enter()
         if ticket is None:
+            self._counts.add(refused=1)
             raise OriginUnavailableError(
                 f"{self._origin.name} keeps failing, and is left alone for a moment; try again"
             )
@@ -220,6 +226,7 @@ class ReadPath:
         try:
             batch = yield Ask(self._origin.read, self._origin.aread, (table, keys))
         except OriginUnavailableError as error:
+            self._counts.add(failures=1)
             self._breaker.fail(ticket, type(error.__cause__ or error).__name__)
             raise
         except Exception:

@@ -155,6 +155,7 @@ class Shared:
         if fills:
             yield Ask(self.tier.fill, self.tier.afill, (fills,))
         if unfit:
+            self._counts.add(unshared=len(unfit))
             yield Ask(self.tier.release, self.tier.arelease, (unfit,))
         return loaded
 
@@ -162,6 +163,7 @@ class Shared:
         """What a value holds, as of when it is current, and how long a copy of it may stay here."""
         row = self._codec(table).decode(value.payload)
         if row is UNREADABLE:
+            self._counts.add(unreadable=1)
             return None
         as_of, ttl = UNKNOWN, value.ttl
         if self._watch is not None and ticket is not None and value.reading is not None:
