@@ -194,6 +194,24 @@ def test_a_table_that_leaves_the_publication_is_noticed(database: Database) -> N
         assert following.changes() == [changes("product", 1)]
 
 
+def test_a_table_is_added_when_nobody_writes_to_it(database: Database) -> None:
+    database.sql("CREATE TABLE later (id int PRIMARY KEY, n int)", "INSERT INTO later VALUES (1, 1)")
+    with database.following("product"):
+        pass
+    with database.writer() as writer, writer.transaction():
+        writer.execute("UPDATE later SET n = 2")  # before it is published: this would not be told
+        source = database.source(["product", "later"])
+        opening = threading.Thread(target=source.open)
+        opening.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'later'::regclass"
+        eventually(lambda: database.sql(waiting) == [(1,)])
+    opening.join(PATIENCE)
+    assert database.sql("SELECT n FROM later") == [(2,)]  # as whoever copies it from now on has it
+    database.sql("UPDATE later SET n = 3")
+    assert Following(source).changes() == [changes("later", 1)]
+    source.close()
+
+
 @pytest.mark.parametrize(
     ("identity", "works"),
     [("FULL", True), ("USING INDEX other", False), ("NOTHING", False), ("USING INDEX same", True)],

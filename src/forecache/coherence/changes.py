@@ -116,7 +116,7 @@ class ChangeSource(Protocol):
         """What can be seen now; all of it is told before this message is."""
 
     def acknowledge(self, position: int) -> None:
-        """Everything up to a position is done with, and need not be told again; of smaller ones nothing is said.
+        """Everything that was told, up to a position, is done with, and need not be told again.
 
         If the source is a synchronous standby, transactions up to there become visible now, and not before.
         """

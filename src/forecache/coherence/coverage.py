@@ -54,6 +54,7 @@ LISTED: Final = """
 SELECT p.puballtables OR EXISTS (SELECT FROM pg_publication_rel AS r WHERE r.prpubid = p.oid AND r.prrelid = %s)
 FROM pg_publication AS p WHERE p.pubname = %s
 """  # a table with partitions, of which those to come must be published as well
+LOCK_MILLISECONDS: Final = 3_000  # waited for writers of a table; meanwhile others wait too
 KINDS: Final = {"f": "a foreign table", "v": "a view", "m": "a materialized view"}
 CANNOT: Final = "so its rows cannot be kept current"
 
@@ -184,12 +185,24 @@ def lacking(ask: Ask, publication: str, tables: Tables) -> list[Member]:
     return found
 
 
-def publishing(ask: Ask, publication: str, members: Iterable[Member]) -> str:
-    """The statement that makes the publication, or adds tables to it."""
+def publishing(ask: Ask, publication: str, members: Iterable[Member]) -> tuple[str, ...]:
+    """Statements that make the publication, or add tables to it.
+
+    They wait for those who are writing to a table: what they wrote before it was added would not be told.
+    """
     addresses = ", ".join(member.address for member in members)
-    if ask(WHOLE, [publication]):
-        return f"ALTER PUBLICATION {quoted(publication)} ADD TABLE {addresses}"
-    return f"CREATE PUBLICATION {quoted(publication)}{f' FOR TABLE {addresses}' if addresses else ''}"
+    is_there = bool(ask(WHOLE, [publication]))
+    if not addresses:
+        return () if is_there else (f"CREATE PUBLICATION {quoted(publication)}",)
+    alter = f"ALTER PUBLICATION {quoted(publication)} ADD TABLE {addresses}"
+    create = f"CREATE PUBLICATION {quoted(publication)} FOR TABLE {addresses}"
+    return (
+        "BEGIN",
+        f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}",
+        f"LOCK TABLE {addresses} IN SHARE ROW EXCLUSIVE MODE",
+        alter if is_there else create,
+        "COMMIT",
+    )
 
 
 def quoted(name: str) -> str:

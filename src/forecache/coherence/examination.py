@@ -167,7 +167,7 @@ def publication(asking: Asking, patient: Patient, good: Tables) -> Finding:
         return Finding(what, "ok", f"has {', '.join(good.members) or 'no table'}")
     cure = publishing(asking.ask, patient.publication, absent)
     found = f"lacks {', '.join(member.name for member in absent)}" if is_there else "not there"
-    return Finding(what, "error", found, f"run {cure}", (cure,))
+    return Finding(what, "error", found, f"run {'; '.join(cure)}", cure)
 
 
 def slot(asking: Asking, patient: Patient, facts: dict[str, Any]) -> Iterator[Finding]:

@@ -67,6 +67,7 @@ def treat(patient: Patient, findings: Iterable[Finding], told: Callable[[str], o
                 raise
             except (OriginError, ConfigurationError) as error:
                 refused.append(str(error))
+                asking.rollback()
     finally:
         asking.close()
     return refused

@@ -163,7 +163,8 @@ class LogSource(Follower):
             )
         if missing:
             self._last = None  # what was written meanwhile is not told
-            self._ask(publishing(self._ask, self._publication, missing))
+            for statement in publishing(self._ask, self._publication, missing):
+                self._ask(statement)
 
     def _find_slot(self) -> int:
         """Where the slot is; makes it if it lacks."""

@@ -57,9 +57,9 @@ class Progress:
         self._told = max(self._told, position)
 
     def acknowledge(self, position: int) -> None:
-        """All commits up to there are done with."""
-        self._confirmed = max(self._confirmed, position)
-        self.position = max(self.position, min(self._confirmed, self._told))
+        """All commits up to there that were told are done with."""
+        self._confirmed = max(self._confirmed, min(position, self._told))
+        self.position = max(self.position, self._confirmed)
 
     def pass_by(self, position: int) -> None:
         """All that was sent up to there, in this order; what was not told needs no acknowledgement."""
