@@ -92,12 +92,13 @@ def drain(source: ChangeSource) -> int:
     end, rows = b"end %d" % next(numbers), 0  # one that was not acknowledged may be told again
     source.sample(end)
     while True:
-        for event in source.poll(1.0):
-            if isinstance(event, Commit):
-                rows += len(event.changes)
-                source.acknowledge(event.position)
-            elif event.content == end:
-                return rows
+        events = source.poll(1.0)
+        commits = [event for event in events if isinstance(event, Commit)]
+        rows += sum(len(commit.changes) for commit in commits)
+        if commits:
+            source.acknowledge(commits[-1].position)
+        if any(isinstance(event, Message) and event.content == end for event in events):
+            return rows
 
 
 def recorded(bench: Bench, rows: int, size: int) -> list[bytes]:

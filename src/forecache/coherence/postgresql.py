@@ -101,7 +101,6 @@ class LogSource(Follower):
 
     def _take(self, seconds: float) -> list[Commit | Message]:
         stream, found = self._streaming(), []
-        stream.report_if_moved()
         for data in stream.read(seconds):
             if isinstance(data, Keepalive):
                 if not self._transactions.is_open:
@@ -126,7 +125,7 @@ class LogSource(Follower):
         stream = self._streaming()
         stream.progress.acknowledge(position)
         with self._closing_on_error():
-            stream.report_if_moved(is_hasty=False)  # the next poll does, if it does not
+            stream.report_if_moved()
 
     def close(self) -> None:
         """Stops, and lets others follow."""

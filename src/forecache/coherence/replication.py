@@ -26,7 +26,6 @@ KEEPALIVE: Final = Struct("!xQqB")  # type, end of the log, time, whether to rep
 STATUS: Final = Struct("!cQQQqB")  # type, written, flushed, applied, time, whether to reply
 EPOCH_MICROSECONDS: Final = 946_684_800_000_000  # of 2000-01-01, from which the server counts
 MOST_AT_ONCE: Final = 20_000  # messages, so that whoever polls is never long without control
-PAUSE_SECONDS: Final = 0.001  # between reports, when many commits are acknowledged one by one
 REPORTS_IN_SILENCE: Final = 3  # asked for a sign of life before it counts as silent
 SAFE: Final = "-c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
 
@@ -173,9 +172,9 @@ class Stream:
         if time.monotonic() - self._reported > self._silence / REPORTS_IN_SILENCE:
             self.report()
 
-    def report_if_moved(self, *, is_hasty: bool = True) -> None:
-        """Tells how far we are, if that is further than the server knows; if not hasty, not twice in a millisecond."""
-        if self.progress.position > self._told and (is_hasty or time.monotonic() - self._reported > PAUSE_SECONDS):
+    def report_if_moved(self) -> None:
+        """Tells how far we are, if that is further than the server knows."""
+        if self.progress.position > self._told:
             self.report()
 
     def report(self) -> None:
