@@ -157,6 +157,7 @@ def beacons(bench: Bench, kind: type[LogSource | NotesSource], times: int) -> tu
     """Milliseconds from a sample until its message is told."""
     found = []
     with opened(kind(bench.url, TABLES)) as source:
+        drain(source)
         for number in range(times):
             content, start = b"%d" % number, perf_counter()
             source.sample(content)
@@ -230,11 +231,13 @@ def main() -> None:
     """Measures and reports."""
     options, peers = parser(__doc__).parse_args(), Peers()
     peers.find("psycopg")
-    rows, rounds, times = (2_000, 1, 100) if options.quick else (50_000, 5, 150)
+    rows, rounds, times = (2_000, 1, 100) if options.quick else (30_000, 10, 60)
     with PostgreSQL(fsync="on") as server:
         bench = Bench(server, 10_000)
         speeds = [speeds_of(bench, rows, size) for size in SIZES]
-        ways = [[name, *(f"{part:.2f}" for part in beacons(bench, kind, times))] for name, kind in SOURCES.items()]
+        ways = [
+            [name, *(f"{part:.2f}" for part in beacons(bench, kind, rounds * times))] for name, kind in SOURCES.items()
+        ]
         waits = commits(bench, rounds, times)
         bench.connection.close()
     columns = ["", "machines", *(f"with the server, {name}" for name in SOURCES)]
