@@ -31,15 +31,17 @@ def demo(*arguments: str) -> tuple[dict[str, Any], str]:
 
 def test_a_killed_tier_shows_and_breaks_nothing() -> None:
     servers = ("--origin", "postgresql", "--shared", "valkey")
-    found, told = demo(*servers, "--requests", "2400", "--rate", "600", "--outage", "valkey@1s+1s")
+    found, told = demo(*servers, "--requests", "3000", "--rate", "600", "--outage", "valkey@2s+1s")
     everything = found["phases"]["all"]
     assert found["is_sound"]
-    assert everything["reads"] + everything["writes"] == 2400
+    assert everything["reads"] + everything["writes"] == 3000
     assert everything["failures"] == {}
     assert everything["hits"] > 0 < everything["shared"]
     assert everything["hits"] + everything["shared"] <= everything["reads"]
     assert {"without valkey", "all"} <= set(found["phases"])
-    assert found["forgotten"] == found["lost"] == 0
+    assert found["forgotten"] == found["too_old"] == found["lost"] == 0
+    assert found["fleet"]["level"] == "bounded(1s)"
+    assert "sequencer is up (process " in told
     port = re.search(r"valkey is up \(port (\d+), process \d+\)", told)
     assert port
     for line in (
@@ -163,7 +165,7 @@ def test_lost_is_what_was_acknowledged_and_is_not_there(
 
 def served(phase: str, **changed: Any) -> Served:
     counts = {"hits": 1, "shared": 0, "queries": 1, "stale": 0}
-    tick = Tick(0.0, 1.0, counts, 2, 0, {}, array("f", [0.25, 0.75]).tobytes(), 0, 0.0, 0)._replace(**changed)
+    tick = Tick(0.0, 1.0, counts, 2, 0, {}, array("f", [0.25, 0.75]).tobytes(), 0, 0.0, 0, 0)._replace(**changed)
     return Served(Fleet("postgresql", None, 1, 2, 1.0, "2%", "session", "2s"), 3, [(phase, tick)])
 
 
@@ -172,7 +174,8 @@ def test_what_is_broken_is_told() -> None:
     assert verdict(served("without postgresql", failures={"E": 3})).startswith("Nothing broke")
     assert verdict(served("all up", failures={"E": 3})) == "BROKEN: 3 requests failed while the database was up."
     assert verdict(served("without valkey", failures={"E": 3})).startswith("BROKEN: 3 requests failed")
-    assert "1 answers were older" in verdict(served("all up", forgotten=1))
+    assert "1 answers were older than a write of their own process" in verdict(served("all up", forgotten=1))
+    assert "1 answers were older than their level allows" in verdict(served("all up", too_old=1))
     gone = served("all up")
     gone.lost = gone.unfinished = 1
     assert verdict(gone) == "BROKEN: 1 acknowledged writes are lost; 1 processes ended early."

@@ -43,7 +43,7 @@ class Shared:
         self._counts = counts
         self._codecs: dict[tuple[str, tuple[str, ...]], Codec] = {}
         self._tell_at = now() + TELL_SECONDS
-        self._is_told = False
+        self._is_told = False  # or there is nothing to tell
 
     def keeps(self, level: Level) -> bool:
         """Whether answers from here can keep to a level.
@@ -55,6 +55,7 @@ class Shared:
         if level.kind != "bounded":
             return level.kind in {"eventual", "session"}
         if self._watch is not None and self._watch.proves:
+            self._is_told = True
             return True
         self._tell(level)
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import time
 from collections.abc import Sequence
@@ -12,17 +13,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol, Self
 
+from forecache.coherence.level import Level
 from forecache.errors import CapacityError, ConfigurationError
 from forecache.show.catalogue import create, divided, lost, versions
-from forecache.show.outages import Keeper, Outage, place
-from forecache.show.servers import SERVERS, Server
-from forecache.show.serving import READY, Done, Note, Tick, Work, serve
+from forecache.show.outages import Keeper, Outage
+from forecache.show.servers import SERVERS, Sequencer, Server
+from forecache.show.serving import READY, TABLE, Done, Note, Tick, Work, serve
 from forecache.study.workloads import shop
-from forecache.units import Capacity
+from forecache.units import Capacity, parse_duration
 
 __all__ = ["Fleet", "Report", "Served", "run_fleet"]
 
-TTL: Final = "2s"  # of copies that no process is told to end: how long others may serve what was
+TTL: Final = "2s"  # of copies whose age nobody asks for: how long others may serve what was
+LONG_TTL: Final = "5m"
 HEAL_SECONDS: Final = 6.0  # after which circuit breakers have tried again, once a server is back
 JOIN_SECONDS: Final = 3.0  # for a process to close its connections
 START_SECONDS: Final = 60.0  # for processes to import what they need, and to connect
@@ -48,10 +51,16 @@ class Fleet:
     def planned(
         cls, origin: str, shared: str | None, level: str | None, stale_on_error: str | None, **settings: Any
     ) -> Self:
-        """With the level that makes use of all tiers, and copies that live as long as that needs."""
-        usual = "strong" if origin == "sqlite" else "bounded(1s)" if shared is None else "session"
-        ttl = stale_on_error or TTL
-        return cls(origin, shared, level=level or usual, stale_on_error=stale_on_error, ttl=ttl, **settings)
+        """With the level that is proven at little cost; where none is asked for, copies live shortly."""
+        wanted = Level.parse(level or ("strong" if origin == "sqlite" else "bounded(1s)"))
+        ttl = TTL if stale_on_error is None and math.isinf(wanted.seconds) else LONG_TTL
+        return cls(origin, shared, level=str(wanted), stale_on_error=stale_on_error, ttl=ttl, **settings)
+
+    @property
+    def oldest(self) -> float:
+        """Seconds that no answer may be older than."""
+        excused = 0.0 if self.stale_on_error is None else parse_duration(self.stale_on_error)
+        return max(Level.parse(self.level).seconds, excused)
 
 
 class Report(Protocol):
@@ -80,6 +89,11 @@ class Served:
         return sum(tick.forgotten for _, tick in self.ticks)
 
     @property
+    def too_old(self) -> int:
+        """Answers older than their level allows."""
+        return sum(tick.too_old for _, tick in self.ticks)
+
+    @property
     def unexcused(self) -> int:
         """Requests that failed while the database was up."""
         return sum(sum(tick.failures.values()) for phase, tick in self.ticks if self.fleet.origin not in phase)
@@ -87,7 +101,7 @@ class Served:
     @property
     def is_sound(self) -> bool:
         """Whether nothing was broken."""
-        return not (self.lost or self.forgotten or self.unexcused or self.unfinished)
+        return not (self.lost or self.forgotten or self.too_old or self.unexcused or self.unfinished)
 
 
 def run_fleet(fleet: Fleet, report: Report) -> Served:
@@ -106,14 +120,17 @@ def run_fleet(fleet: Fleet, report: Report) -> Served:
     capacity = wanted.resolve(trace)
     with ExitStack() as stack:
         servers = started(fleet, stack, report)
-        keeper = Keeper(servers, fleet.outages, report.say)
-        stack.callback(keeper.close)
         source = source_of(fleet, servers, stack)
         create(source, products)
+        if fleet.origin == "postgresql" and fleet.shared:
+            servers["sequencer"] = stack.enter_context(Sequencer(source, servers[fleet.shared].url, TABLE))
+            report.say(f"sequencer is up ({servers['sequencer'].place})")
+        keeper = Keeper(servers, fleet.outages, report.say)
+        stack.callback(keeper.close)
         report.say(f"{products:,} products, {fleet.processes} processes, {fleet.rate:,.0f} requests a second in all")
         settings: dict[str, Any] = {"capacity": capacity, "level": fleet.level, "ttl": fleet.ttl}
         settings |= {"stale_on_error": fleet.stale_on_error, "seed": fleet.seed}
-        settings |= {"shared": servers["valkey"].url if fleet.shared else None}
+        settings |= {"shared": servers[fleet.shared].url if fleet.shared else None}
         team = Team(fleet, stack, report, keeper, Served(fleet, products))
         promised = team.run(source, settings, divided(trace, fleet.processes))
         keeper.wait()
@@ -137,7 +154,7 @@ class Team:
         rate = self._fleet.rate / self._fleet.processes
         for number, mine in enumerate(requests):
             here, there = context.Pipe()
-            work = Work(number, self._fleet.processes, source, tuple(mine), rate, settings)
+            work = Work(number, self._fleet.processes, source, tuple(mine), rate, self._fleet.oldest, settings)
             process = context.Process(target=serve, args=(work, there, latest), daemon=True)
             process.start()
             there.close()
@@ -209,7 +226,7 @@ def started(fleet: Fleet, stack: ExitStack, report: Report) -> dict[str, Server]
     for name in (fleet.origin, fleet.shared):
         if name in SERVERS:
             servers[name] = stack.enter_context(SERVERS[name]())
-            report.say(f"{name} is up ({place(servers[name])})")
+            report.say(f"{name} is up ({servers[name].place})")
     return servers
 
 

@@ -144,13 +144,14 @@ def verdict(served: Served) -> str:
     """Whether anything broke."""
     if served.is_sound:
         return (
-            "Nothing broke: every acknowledged write is in the database, every process read what it had written, and "
-            "no request failed while the database was up."
+            "Nothing broke: every acknowledged write is in the database, every process read what it had written, no "
+            "answer was older than its level allows, and no request failed while the database was up."
         )
     wrong = {
         "acknowledged writes are lost": served.lost,
         "answers were older than a write of their own process": served.forgotten,
         "requests failed while the database was up": served.unexcused,
+        "answers were older than their level allows": served.too_old,
         "processes ended early": served.unfinished,
     }
     return "BROKEN: " + "; ".join(f"{count:,} {what}" for what, count in wrong.items() if count) + "."
@@ -166,6 +167,7 @@ def fleet_to_dict(served: Served) -> dict[str, Any]:
         "oldest_seconds": max((tick.oldest for _, tick in served.ticks), default=0.0),
         "lost": served.lost,
         "forgotten": served.forgotten,
+        "too_old": served.too_old,
         "unexcused": served.unexcused,
         "is_sound": served.is_sound,
     }

