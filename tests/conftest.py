@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import certificate
 from tests.servers import postgresql, valkey
 
-__all__ = ["postgresql", "real_traces", "valkey"]
+__all__ = ["certificate", "postgresql", "real_traces", "valkey"]
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -26,6 +26,7 @@ class Proxy:
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if tls else None
         if self.context and tls:
             self.context.load_cert_chain(*tls)
+            self.context.set_alpn_protocols(["postgresql"])  # which libpq insists on
         self.delay = 0.0  # seconds that each piece of an answer takes longer
         self.delayed = b""  # only pieces with these bytes in them
         self.loses_requests = self.loses_answers = False  # silently, as a half-open connection does

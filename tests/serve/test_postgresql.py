@@ -170,6 +170,21 @@ def test_a_commit_ends_the_copies_of_the_tier(shared: list[Database]) -> None:
     assert one["product"].get(1, level="strong")["price"] == 11
 
 
+@pytest.mark.parametrize("ttls", [("10s", "1h"), ("1h", "10s")])
+def test_a_copy_lives_no_longer_than_any_tier_allows(url: str, valkey: Valkey, ttls: tuple[str, str]) -> None:
+    from forecache.serve.tiers.valkey import ValkeyTier
+
+    for ttl in ttls:
+        tier = ValkeyTier.connect(valkey.url, namespace=f"ttl-{url[-8:]}")
+        with forecache.open(url, ["product"], level="eventual", ttl=ttl, shared=tier) as shop:
+            assert shop["product"].get(1) == ONE
+            copy = shop._copies.cache.peek(("product", 1))
+            assert copy is not None
+            lives = copy.expires_at - copy.stored_at
+    assert 0 < lives <= 10  # of the second, which read from the tier
+    assert shop.stats().shared == 1
+
+
 def test_a_session_reads_from_the_tier_and_never_what_it_has_overwritten(shared: list[Database]) -> None:
     one, other = shared
     one["product"].get(1)

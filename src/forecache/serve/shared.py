@@ -169,7 +169,9 @@ class Shared:
         as_of, ttl = UNKNOWN, value.ttl
         if self._watch is not None and ticket is not None and value.reading is not None:
             as_of = self._watch.proven(table.name, name, value.reading)
-            ttl = ttl if self._watch.may_keep(table.name, name, ticket, value.reading) else 0.0
+            is_followed = bool(ticket.epoch) or value.reading.meta is not None
+            if is_followed and not self._watch.may_keep(table.name, name, ticket, value.reading):
+                ttl = 0.0  # a sequencer that comes later drops all copies, and ends the loads in flight
         return Found(Copy(row, as_of, value.stamp), "shared", as_of, ttl)
 
     def _codec(self, table: Table) -> Codec:

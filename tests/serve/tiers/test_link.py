@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -151,20 +149,6 @@ def test_the_rights_that_the_documentation_names_are_enough() -> None:
         tier.release([lease for lease in tier.read("t", [b"i1"]) if isinstance(lease, Lease)])
         assert tier.stats().unavailable == 0
         tier.close()
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Paths of a key and of a certificate for localhost, signed by itself."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl, which makes certificates, is not installed")
-    directory = tmp_path_factory.mktemp("certificate")
-    key, made = str(directory / "key.pem"), str(directory / "certificate.pem")
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2", "-nodes"]
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-keyout", key, "-out", made, *subject]
-    subprocess.run(command, check=True, capture_output=True)
-    return key, made
 
 
 @pytest.mark.parametrize(
