@@ -13,6 +13,7 @@ import pytest
 from forecache.record.trace import Trace
 from forecache.study.curves import miss_ratio_curve
 from forecache.study.sizing import optimal_size
+from forecache.study.workloads import generate
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -141,3 +142,12 @@ def test_plan_ends_with_what_to_change_first(file: Path) -> None:
     assert found["plans"][0].items() >= {"plan": "today", "processes": 4, "bound": None, "sharing": 4}.items()
     assert "policy fifo" in [row["plan"] for row in found["plans"]]
     assert run("plan", file, *options, "--no-invalidation").returncode == 2
+
+
+def test_workload_writes_the_trace_of_its_name_and_seed(tmp_path: Path) -> None:
+    file = tmp_path / "school.parquet"
+    ended = run("workload", "school", "--requests", 5_000, "--seed", 4, "--out", file, "--json")
+    trace, expected = Trace.read(file), generate("school", 5_000, seed=4).trace
+    assert (trace.key == expected.key).all()
+    assert json.loads(ended.stdout)["requests"] == 5_000
+    assert run("workload", "bank", "--out", file).returncode == 2

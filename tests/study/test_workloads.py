@@ -1,4 +1,4 @@
-"""Laws of the shop: the same seed gives the same week, and everything that is promised happens in it."""
+"""Laws of workloads: the same seed gives the same requests, and everything that is promised happens in them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from forecache.errors import ConfigurationError
 from forecache.record.trace import Op
-from forecache.study import workloads
-from forecache.study.workloads import Workload, shop
+from forecache.study.workloads import WORKLOADS, Workload, generate, schools, shop, shops
 
 REQUESTS = 40_000
 
@@ -44,13 +43,13 @@ def test_any_size_has_so_many_requests_in_order_for_known_products(requests: int
 def test_a_sale_changes_its_prices_when_it_begins_and_when_it_ends(week: Workload) -> None:
     for sale in (event for event in week.events if event.name == "flash sale"):
         changes = [
-            (week.trace.op[at : at + workloads.SALE_PRODUCTS], set(week.trace.key[at : at + workloads.SALE_PRODUCTS]))
+            (week.trace.op[at : at + shops.SALE_PRODUCTS], set(week.trace.key[at : at + shops.SALE_PRODUCTS]))
             for at in (sale.start, sale.stop)
         ]
         assert all((op == Op.SET).all() for op, _ in changes)
         assert changes[0][1] == changes[1][1]
         asked = np.isin(week.trace.key[sale.start : sale.stop], list(changes[0][1])).mean()
-        assert asked > 0.9 * workloads.SALE_SHARE
+        assert asked > 0.9 * shops.SALE_SHARE
 
 
 def test_a_crawler_reads_the_catalogue_on_from_where_it_stopped(week: Workload) -> None:
@@ -60,13 +59,13 @@ def test_a_crawler_reads_the_catalogue_on_from_where_it_stopped(week: Workload) 
         wanted = first
         for key, op in zip(part.key.tolist(), part.op.tolist(), strict=True):
             wanted += key == wanted and op == Op.GET
-        assert wanted - first > 0.9 * workloads.CRAWL_SHARE * len(part)
+        assert wanted - first > 0.9 * shops.CRAWL_SHARE * len(part)
         first = wanted
 
 
 def test_new_products_are_asked_for_once_they_are_launched_and_then_often(week: Workload) -> None:
     launches = [event.start for event in week.events if event.name == "new products"]
-    hours = workloads.launch_hours(REQUESTS // workloads.REQUESTS_PER_PRODUCT)
+    hours = shops.launch_hours(REQUESTS // shops.REQUESTS_PER_PRODUCT)
     first = 1 + np.flatnonzero(hours == hours[np.isfinite(hours)].min())
     new = np.isin(week.trace.key, first)
     assert not new[: launches[0]].any()
@@ -89,7 +88,87 @@ def test_traffic_has_a_daily_rhythm(week: Workload) -> None:
     assert by_hour.max() > 3 * by_hour.min()
 
 
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_equal_seeds_give_equal_traces_whose_keys_keep_their_sizes(name: str) -> None:
+    trace, same, other = (generate(name, 20_000, seed=seed).trace for seed in (5, 5, 6))
+    for column in ("time", "key", "size", "op"):
+        assert np.array_equal(getattr(trace, column), getattr(same, column))
+    assert not np.array_equal(trace.key, other.key)
+    assert len(trace) == 20_000
+    assert (np.diff(trace.time) >= 0).all()
+    assert len(np.unique(np.stack([trace.key, trace.size.astype(np.uint64)]), axis=1).T) == trace.unique
+    assert trace.metadata["time_unit"] == "s"
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize("requests", [1_000, 1_001, 7_777])
+def test_small_workloads_are_whole(name: str, requests: int) -> None:
+    made = generate(name, requests, seed=1)
+    assert len(made.trace) == requests
+    assert all(0 <= event.start <= event.stop <= requests for event in made.events)
+
+
+def test_carts_are_looked_at_a_few_times_and_then_never_again() -> None:
+    made = shop(REQUESTS, carts=shops.CARTS, seed=3).trace
+    carts = made.key[made.key > REQUESTS // shops.REQUESTS_PER_PRODUCT]
+    assert carts.size / REQUESTS == pytest.approx(shops.CARTS, rel=0.1)
+    looks = np.unique(carts, return_counts=True)[1]
+    assert looks.mean() == pytest.approx(shops.CART_REQUESTS, rel=0.15)
+    first, last = ({key: at for at, key in order} for order in (reversed([*enumerate(carts)]), enumerate(carts)))
+    assert np.median([last[key] - first[key] for key in first]) < 400
+
+
+def test_a_step_of_a_learner_reads_an_item_and_writes_a_state() -> None:
+    trace = generate("school", 30_000, seed=2).trace
+    steps = trace.key % 4 != 3
+    written = trace.op[steps] == Op.SET
+    assert written[1::2].all()
+    assert not written[::2].any()
+    assert (trace.key[steps][1::2] % 4 == 1).all()
+
+
+def test_segments_follow_each_other_and_half_of_the_viewers_leave_within_some_six_minutes() -> None:
+    trace = generate("school", 60_000, seed=2).trace
+    seen = trace.key[trace.key % 4 == 3] // 4
+    goes_on = np.diff(seen) == 1
+    assert goes_on.mean() > 0.9
+    ends = np.flatnonzero(~goes_on)
+    assert 24 < np.median(np.diff(ends)) < 48  # of 72 segments for 12 minutes; Guo, Kim & Rubin, L@S 2014
+
+
+def test_traffic_rises_towards_a_deadline() -> None:
+    trace = generate("school", 60_000, seed=2).trace
+    hours = np.bincount(trace.time // 3_600, minlength=28 * 24)
+    before = [hours[week * 168 + schools.DEADLINE - 24 : week * 168 + schools.DEADLINE].sum() for week in range(4)]
+    after = [hours[week * 168 + schools.DEADLINE + 24 : week * 168 + schools.DEADLINE + 48].sum() for week in range(3)]
+    assert min(before) > 1.5 * max(after)
+
+
+def test_a_post_is_written_before_it_is_read_and_is_read_while_it_is_new() -> None:
+    trace = generate("social", 60_000, seed=2).trace
+    posts = trace.key % 3 == 2
+    rows = np.flatnonzero(posts)
+    born = dict(reversed([(key, at) for at, key in zip(rows, trace.key[posts], strict=True) if trace.op[at]]))
+    ages = [at - born[key] for at, key in zip(rows, trace.key[posts], strict=True) if key in born]
+    within_an_hour = 60_000 // 72 * 1.3
+    assert np.mean(np.array(ages) < -within_an_hour) < 0.01
+    assert np.median(ages) < 8 * 60_000 / 72
+
+
+def test_a_post_is_written_to_timelines_of_followers() -> None:
+    trace = generate("social", 60_000, seed=2).trace
+    writes = np.flatnonzero(trace.op)
+    to_timelines = (trace.key[writes] % 3 == 1).mean()
+    assert 0.6 < to_timelines < 0.9
+    assert 0.03 < trace.op.mean() < 0.15
+
+
 def test_a_shop_that_is_too_small_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="unknown workload 'bank'; expected one of shop, school, social"):
+        generate("bank", 5_000)
+    for name in ("school", "social"):
+        with pytest.raises(ConfigurationError, match="of 999 requests is too small; expected at least 1000"):
+            generate(name, 999)
     for arguments in ({"requests": 999}, {"requests": 5_000, "products": 79}):
         with pytest.raises(ConfigurationError, match="too small; expected at least 1000 requests and 80 products"):
             shop(**arguments)

@@ -31,6 +31,7 @@ WeightsOption = Annotated[Literal["unit", "size"], typer.Option(help="What an en
 def attach(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(curve)
+    app.command()(workload)
 
 
 def curve(
@@ -83,6 +84,30 @@ def curve(
     from forecache.show.curves import curves_table
 
     print_tables(*(curves_table(curves) for curves in found))
+
+
+def workload(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="shop, school or social.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to; its suffix tells the format.")],
+    requests: Annotated[int, typer.Option(min=1, help="Accesses.")] = 100_000,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Write a generated workload as a trace: the same for the same seed.
+
+    shop: a drifting catalogue, launches, flash sales, carts, crawlers. school: weekly units, deadlines, learners'
+    state, videos in segments. social: profiles, posts that spread, timelines that are written to.
+    """
+    from forecache.study.workloads import generate
+
+    made = generate(name, requests, seed=seed)
+    made.trace.write(out)
+    events = [{"name": event.name, "start": event.start, "stop": event.stop} for event in made.events]
+    if as_json:
+        print_json({"file": str(out), "requests": len(made.trace), "unique": made.trace.unique, "events": events})
+        return
+    typer.echo(f"{out}: {len(made.trace):,} accesses to {made.trace.unique:,} keys, {len(events)} events")
 
 
 def prepare_pictures(plot: Path | None, html: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""Workloads: requests as a service would get them, drawn from a model whose every number is named here."""
+"""A shop: a catalogue that drifts, launches, flash sales, carts, and a crawler that reads everything."""
 
 from __future__ import annotations
 
@@ -7,21 +7,29 @@ from typing import Final
 
 from forecache.errors import ConfigurationError
 from forecache.extras import TRACES, extra
-from forecache.record.trace import Op, Trace
+from forecache.study.workloads.pieces import (
+    DAY,
+    LEAST_REQUESTS,
+    Event,
+    Floats,
+    Ints,
+    Workload,
+    chosen,
+    daily,
+    hour_starts,
+    of_pareto,
+    seconds_in,
+    traced,
+    with_returns,
+)
 
 with extra(TRACES):
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Event", "Workload", "shop"]
+__all__ = ["CARTS", "shop"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
-DAY: Final = 24  # hours
-HOUR: Final = 3600  # seconds
 SHOP_DAYS: Final = 7
-LEAST_REQUESTS: Final = 1000  # below it there is not one request for each hour and event
 REQUESTS_PER_PRODUCT: Final = 4  # of the catalogue; recorded shops have 5 to 7 for each product that is asked for
 
 ZIPF_EXPONENT: Final = 0.8  # popularity ~ rank^-a; recorded shops have 0.65 to 1
@@ -34,6 +42,11 @@ RETURNS: Final = 0.25  # share of requests that come back to what was looked at 
 RETURN_DISTANCE: Final = 60  # requests from a look to its return, on average
 WRITES: Final = 0.02  # share of requests that change a price or a stock
 
+CARTS: Final = 0.08  # share of requests that go to carts, where these are wanted
+CART_REQUESTS: Final = 6  # of a cart, on average
+CART_DISTANCE: Final = 25  # requests to other carts between two to one, on average
+CART_WRITES: Final = 0.4  # share of the requests to carts that put something in or take it out
+
 NEW_SHARE: Final = 0.1  # of the products are launched during the week
 LAUNCHES: Final = ((1, 9), (4, 9))  # day and hour
 NOVELTY: Final = 6.0  # a new product is asked for 1 + NOVELTY times as often as its rank says
@@ -45,25 +58,7 @@ CRAWLS: Final = ((3, 1, 9), (6, 2, 8))  # day, hour, and hours that it lasts
 CRAWL_SHARE: Final = 0.65  # of the requests come from the crawler
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happens between two accesses."""
-
-    name: str
-    start: int  # number of its first access
-    stop: int  # number of the first access after it
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """A trace, and what happens in it."""
-
-    trace: Trace
-    events: tuple[Event, ...] = ()
-    in_seconds: bool = False  # whether the times of the trace are seconds since the midnight before it
-
-
-def shop(requests: int, *, products: int | None = None, seed: int = 0) -> Workload:
+def shop(requests: int, *, products: int | None = None, carts: float = 0.0, seed: int = 0) -> Workload:
     """A week of an online shop: who looks at which product, and which prices and stocks change.
 
     The popularity of product i at hour t is
@@ -78,11 +73,12 @@ def shop(requests: int, *, products: int | None = None, seed: int = 0) -> Worklo
     Args:
         requests: accesses, at least 1000.
         products: of the catalogue; by default a quarter of the requests.
+        carts: share of the requests that go to visitors' carts, in place of products.
         seed: of every random choice.
 
     Returns:
-        Accesses whose key is the number of the product, from 1 in order of launch, and whose time is in seconds
-        since the first midnight; with its events.
+        Accesses whose key is the number of the product, from 1 in order of launch, or of a cart, after them, and whose
+        time is in seconds since the first midnight; with its events.
 
     Raises:
         ConfigurationError: there are too few requests or products.
@@ -100,9 +96,10 @@ def shop(requests: int, *, products: int | None = None, seed: int = 0) -> Worklo
         *(week.hold_sale(*when) for when in SALES),
         *(week.let_crawl(*when) for when in CRAWLS),
     ]
-    op = np.where(week.written, Op.SET, Op.GET).astype(np.uint8)
-    source = {"source": f"generated: a shop of {products} products, seed {seed}"}
-    trace = Trace.from_columns(week.key + 1, time=week.seconds(), op=op, name="shop", metadata=source)
+    if carts:
+        week.fill_carts(carts)
+    about = {"name": "shop", "source": f"generated: a shop of {products} products, seed {seed}"}
+    trace = traced(week.key + 1, seconds_in(week.starts, chance), of_pareto(week.key, seed), week.written, about)
     return Workload(trace, tuple(sorted(events, key=lambda event: event.start)), in_seconds=True)
 
 
@@ -120,14 +117,9 @@ class Week:
     @classmethod
     def of(cls, requests: int, products: int, chance: np.random.Generator) -> Week:
         """Requests by popularity, visitors who return, and writes."""
-        starts = hour_starts(requests)
-        key = with_returns(popular(starts, products, chance), chance)
+        starts = hour_starts(daily(SHOP_DAYS * DAY, BUSIEST_HOUR, RUSH), requests)
+        key = with_returns(popular(starts, products, chance), chance, RETURNS, RETURN_DISTANCE)
         return cls(key, chance.random(requests) < WRITES, starts, products, chance)
-
-    def seconds(self) -> Ints:
-        """When each request comes."""
-        hours = np.repeat(np.arange(self.starts.size - 1), np.diff(self.starts))
-        return np.sort(hours * HOUR + self.chance.integers(0, HOUR, hours.size))
 
     def launch(self, day: int, hour: int) -> Event:
         """New products, as `launch_hours` says."""
@@ -155,19 +147,19 @@ class Week:
         self.crawled += read.size
         return Event("crawler", start, stop)
 
+    def fill_carts(self, share: float) -> None:
+        """Gives requests to carts, each of which is looked at a few times, and then never again."""
+        to_carts = self._some(0, self.key.size, share)
+        new = self.products + np.arange(to_carts.size)
+        self.key[to_carts] = with_returns(new, self.chance, 1 - 1 / CART_REQUESTS, CART_DISTANCE)
+        self.written[to_carts] = self.chance.random(to_carts.size) < CART_WRITES
+
     def _span(self, day: int, hour: int, lasts: int) -> tuple[int, int]:
         """Numbers of the first request of an event and of the first one after it."""
         return int(self.starts[day * DAY + hour]), int(self.starts[day * DAY + hour + lasts])
 
     def _some(self, start: int, stop: int, share: float) -> Ints:
         return start + np.flatnonzero(self.chance.random(stop - start) < share)
-
-
-def hour_starts(requests: int) -> Ints:
-    """Number of the first request of every hour, and after the last one: shape (hours + 1,)."""
-    hour = np.arange(SHOP_DAYS * DAY)
-    rate = 1 + RUSH * np.cos(2 * np.pi * (hour - BUSIEST_HOUR) / DAY)
-    return np.concatenate(([0], np.rint(np.cumsum(rate) / rate.sum() * requests))).astype(np.int64)
 
 
 def popular(starts: Ints, products: int, chance: np.random.Generator) -> Ints:
@@ -180,8 +172,7 @@ def popular(starts: Ints, products: int, chance: np.random.Generator) -> Ints:
     asked = []
     for hour, requests in enumerate(np.diff(starts)):
         weight = rank**-ZIPF_EXPONENT * np.exp(drift + RHYTHM * np.cos(2 * np.pi * hour / DAY - own_hours))
-        total = np.cumsum(weight * novelty(hour - launched))
-        asked.append(np.searchsorted(total, chance.random(requests) * total[-1], side="right"))
+        asked.append(chosen(weight * novelty(hour - launched), requests, chance))
         drift = stays * drift + np.sqrt(1 - stays**2) * chance.normal(0, DRIFT, products)
     return np.concatenate(asked)
 
@@ -198,13 +189,3 @@ def launch_hours(products: int) -> Floats:
 def novelty(age: Floats) -> Floats:
     """How much more a product is asked for that was launched `age` hours ago; 0 before it is launched."""
     return np.where(age < 0, 0.0, 1 + NOVELTY * np.exp(-np.maximum(age, 0) / NOVELTY_MEMORY))
-
-
-def with_returns(key: Ints, chance: np.random.Generator) -> Ints:
-    """A share of the requests repeat an earlier one, a geometrically distributed number of requests ago."""
-    here = np.arange(key.size)
-    distance = chance.geometric(1 / RETURN_DISTANCE, key.size)
-    source = np.where((chance.random(key.size) < RETURNS) & (distance <= here), here - distance, here)
-    while not np.array_equal(source, source[source]):  # a return to a return goes to where that one went
-        source = source[source]
-    return key[source]
