@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecache import Cache
 from forecache.curve import MissRatioCurve
 from forecache.errors import CapacityError, ConfigurationError, DurationError
+from forecache.record.log import AccessLog
+from forecache.record.trace import Trace
+from forecache.study.curves import miss_ratio_curve
 from forecache.study.prices import MONTH, parse_cost, parse_price
 from forecache.study.probabilities import MODELS, optimal_cache_size
 from forecache.study.sizing import market_of, optimal_size
@@ -156,3 +163,38 @@ def test_sizes_are_bytes_where_the_curve_counts_bytes() -> None:
     found = optimal_size(sized, cost_per_miss=1e-3, price_per_gib_month=1)
     assert found.size == found.capacity == parse_size("4MiB")
     assert math.isclose(found.filled, 0.1 * 10**6 / 1000)
+
+
+def test_a_live_cache_recommends_what_its_log_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights = np.arange(1, 8_001) ** -0.9
+    keys = rng.choice(8_000, 60_000, p=weights / weights.sum()).tolist()
+    with Cache[int, int](capacity=1_000, policy="lru", record=AccessLog(tmp_path / "log")) as cache:
+        for key in keys:
+            cache.get_or_load(key, int)
+        live = cache.curve()
+    live.save(tmp_path / "live.json")
+    asked = {"cost_per_miss": 1e-6, "price_per_gib_month": 200, "entry_bytes": "64KiB", "requests_per_second": 100}
+    of_log = optimal_size(miss_ratio_curve(Trace.read(tmp_path / "log"), list(live.capacities)), **asked)
+    for curve in (live, MissRatioCurve.load(tmp_path / "live.json")[0]):
+        found = optimal_size(curve, **asked)
+        assert of_log.good_from <= found.size <= of_log.good_to
+        assert 0 < found.hit_ratio - of_log.hit_ratio < 0.07  # the log begins with an empty cache
+        assert found.net_benefit == pytest.approx(of_log.net_benefit, rel=0.1)
+    assert live.capacities[0] < of_log.capacity < live.capacities[-1]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "[1]", '[{"trace": "t"}]'])
+def test_a_file_that_holds_no_curves_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "saved.json").write_text(text)
+    with pytest.raises(ConfigurationError, match="JSON|expected"):
+        MissRatioCurve.load(tmp_path / "saved.json")
+
+
+def test_a_saved_curve_is_the_curve(tmp_path: Path) -> None:
+    curve = MissRatioCurve("t", "lru", "unit", (1, 9), (0.1, 0.6), (0.0, 0.2), (1.0, 0.5), 90, 12, 3.5)
+    other = replace(curve, errors=(0.0, math.nan))
+    curve.save(tmp_path / "saved.json", other)
+    first, second = MissRatioCurve.load(tmp_path / "saved.json")
+    assert first == curve
+    assert math.isnan(second.errors[1])

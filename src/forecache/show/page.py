@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forecache.curve import MissRatioCurve
 from forecache.extras import extra
-from forecache.show.curves import band, capacity_text
+from forecache.show.curves import band, byte_ticks, capacity_text
 from forecache.show.plots import PERCENT, label_of, styles
 
 if TYPE_CHECKING:
@@ -77,13 +77,20 @@ def curve_figure(curves: Sequence[MissRatioCurve], title: str) -> Figure:
             customdata=[capacity_text(capacity, curve.weights) for capacity in curve.capacities],
             hovertemplate="%{customdata}: %{y:.2f} %<extra>%{fullData.name}</extra>",
         )
-    ticks = curves[0].capacities[:: max(1, len(curves[0].capacities) // 8)]
+    ticks = ticks_of(curves[0])
     figure.update_layout(title=title, template="plotly_white", height=480, legend_traceorder="normal")
     unit = "bytes" if curves[0].weights == "size" else "entries"
     names = [capacity_text(tick, curves[0].weights) for tick in ticks]
     figure.update_xaxes(type="log", title=f"capacity in {unit}", tickvals=ticks, ticktext=names)
     figure.update_yaxes(title="hit ratio in %", rangemode="tozero")
     return figure
+
+
+def ticks_of(curve: MissRatioCurve) -> list[float]:
+    """Powers of two of bytes, or some of the capacities."""
+    if curve.weights == "size":
+        return byte_ticks(curve.capacities[0], curve.capacities[-1])
+    return list(curve.capacities[:: max(1, len(curve.capacities) // 8)])
 
 
 def line_of(style: dict[str, Any]) -> dict[str, Any]:

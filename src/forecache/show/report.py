@@ -11,7 +11,7 @@ from forecache.extras import extra
 from forecache.show.curves import byte_ticks
 from forecache.show.page import curve_figure, page_of
 from forecache.show.plots import DEFAULT_STYLE
-from forecache.show.sizing import COMPARED, RECOMMENDED, TODAY, Answer, cells, facts
+from forecache.show.sizing import COMPARED, EXPLAINED, RECOMMENDED, TODAY, Answer, cells, facts, in_bytes
 from forecache.study.sizing import Market, Sizing
 from forecache.units import format_size
 
@@ -23,15 +23,15 @@ __all__ = ["write_report"]
 
 def write_report(answer: Answer, path: Path) -> None:
     """Writes the page."""
-    curves = curve_figure(answer.curves, "How many requests the cache would answer")
+    curves = curve_figure(in_bytes(answer), "Share of the requests that the cache answers, by its size")
+    curves.update_xaxes(title="memory")
     net = money_figure(answer.market)
-    for figure, unit in ((curves, answer.market.entry_bytes), (net, 1.0)):
-        mark(figure, answer.chosen, unit)
+    for figure in (curves, net):
+        mark(figure, answer.chosen)
     parts = [
         f'<p class="lead">{escape(str(answer.chosen))}</p>',
         curves,
-        '<p class="note">Bands: two standard errors to each side, from sampling. min knows the future: '
-        "nothing that admits every key can hit more.</p>",
+        f'<p class="note">{escape(EXPLAINED)}</p>',
         net,
         "<h2>The best size under each policy</h2>",
         table([["policy", *COMPARED], *([one.policy, *cells(one)] for one in answer.sizings)]),
@@ -67,17 +67,26 @@ def money_figure(market: Market) -> Figure:
     return figure
 
 
-def mark(figure: Figure, sizing: Sizing, unit: float) -> None:
-    """A line for the recommended size, and one for today's."""
+def mark(figure: Figure, sizing: Sizing) -> None:
+    """A line for the recommended size, one for today's, and a band for what is as good."""
+    if sizing.size:
+        band = {"fillcolor": RECOMMENDED, "opacity": 0.08, "line_width": 0, "layer": "below"}
+        figure.add_vrect(x0=max(sizing.good_from, 1), x1=sizing.good_to, **band)
     for size, color, name, height in (
-        (sizing.size, RECOMMENDED, "recommended", 1.0),
-        (sizing.today, TODAY, "today", 0.1),
+        (sizing.size, RECOMMENDED, "recommended", 0.3),
+        (sizing.today, TODAY, "today", 0.15),
     ):
         if size:
-            at, text = size / unit, f"{name}: {format_size(size)}"
-            figure.add_vline(x=at, line_dash="dot", line_color=color)
+            text = f"{name}: {format_size(size)}"
+            figure.add_vline(x=size, line_dash="dot", line_color=color)
             figure.add_annotation(
-                x=math.log10(at), y=height, yref="paper", text=text, showarrow=False, xanchor="right", font_color=color
+                x=math.log10(size),
+                y=height,
+                yref="paper",
+                text=text,
+                showarrow=False,
+                xanchor="right",
+                font_color=color,
             )
 
 
