@@ -28,7 +28,7 @@ from forecache.coherence.notes_source import NotesSource
 from forecache.coherence.pgoutput import decode
 from forecache.coherence.postgresql import LogSource
 from forecache.coherence.replication import Stream
-from forecache.coherence.synchronous import switch_off, switch_on
+from forecache.coherence.synchronous import STANDBY, switch_off, switch_on
 from forecache.coherence.transactions import Followed, Transactions
 from tests.servers import PostgreSQL
 
@@ -170,7 +170,7 @@ def beacons(bench: Bench, kind: type[LogSource | NotesSource], times: int) -> tu
 
 def follow(url: str, is_up: Event, is_over: Event) -> None:
     """A process that follows and acknowledges at once."""
-    with opened(LogSource(url, TABLES, silence="1m")) as source:
+    with opened(LogSource(url, TABLES, silence="1m", standby=STANDBY)) as source:
         is_up.set()
         while not is_over.is_set():
             for event in source.poll(0.05):
@@ -208,7 +208,7 @@ def commits(bench: Bench, rounds: int, times: int) -> list[list[str]]:
         update(ways["nobody"])
         with follower(bench.url):
             update(ways["followed"])
-            bench.sql(*switch_on(""))
+            bench.sql(*switch_on("", 1))
             update(ways["synchronous"])
             bench.sql(*switch_off("forecache"))
         with opened(NotesSource(bench.url, TABLES, silence="1m")):

@@ -1,10 +1,11 @@
-"""Fuzzing of what comes from outside: stored payloads and key names. `python -m tests.fuzz --inputs 10000000`.
+"""Fuzzing of what comes from outside: stored payloads, key names, logs. `python -m tests.fuzz --inputs 10000000`.
 
-Three kinds of input take turns, each made from valid ones by mutation:
+Four kinds of input take turns, each made from valid ones by mutation:
 
 - damaged: any bytes of a payload changed; it must be unreadable, or the very row it was;
 - forged: the body changed and its checksum made right again; it must be unreadable, or a row of the right shape;
-- keys: two keys; they must have one name if they are the same, and two otherwise.
+- keys: two keys; they must have one name if they are the same, and two otherwise;
+- log: a message of a replication stream changed; it must be refused, or a record.
 
 An input that raises, takes over a second, or gives a wrong value ends the run with its seed and bytes.
 """
@@ -25,7 +26,23 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from forecache.codec import HEADER, UNREADABLE, ZSTD, Codec
+from forecache.coherence.pgoutput import (
+    UNCHANGED,
+    Begin,
+    Column,
+    Deleted,
+    End,
+    Inserted,
+    Logged,
+    Record,
+    Relation,
+    Truncated,
+    Updated,
+    decode,
+)
+from forecache.errors import ChangeLogError
 from forecache.keys import LONGEST, encode_key
+from tests.coherence.stream import encode
 
 SLOWEST = 1.0  # seconds for one input, on a machine that does other things too
 COLUMNS = ("id", "name", "price", "made", "tags", "note")
@@ -42,6 +59,16 @@ ROWS: list[dict[str, Any] | None] = [
             COLUMNS, (0, "y" * 3000, 0, datetime(2026, 7, 1, tzinfo=ZoneInfo("Europe/Berlin")), (), [[[]]]), strict=True
         )
     ),
+]
+RECORDS: list[Record] = [
+    Begin(7),
+    End(8),
+    Relation(1, "public", "product", (Column("id", True, 23), Column("name", False, 25))),
+    Inserted(1, [b"1", None, UNCHANGED, b"x" * 300]),
+    Updated(1, [b"1", None], [b"2", b"lamp"]),
+    Deleted(1, [b"1"]),
+    Truncated((1, 2, 3)),
+    Logged(False, 9, "forecache", b"beacon"),
 ]
 TELLING = (
     b"\xc1",
@@ -147,6 +174,15 @@ def keys(chance: random.Random) -> tuple[str, bytes]:
     return "the same" if same else "different", names[0]
 
 
+def log(chance: random.Random) -> tuple[str, bytes]:
+    mutant = mutated(chance, encode(chance.choice(RECORDS)))
+    try:
+        decode(mutant)
+    except ChangeLogError:
+        return "refused", mutant
+    return "a record", mutant
+
+
 def fuzz(inputs: int, seed: int) -> Counter[str]:
     """Counts what became of each input.
 
@@ -158,9 +194,11 @@ def fuzz(inputs: int, seed: int) -> Counter[str]:
         "damaged": payloads.damaged,
         "forged": payloads.forged,
         "keys": keys,
+        "log": log,
     }
+    names = list(kinds)
     for number in range(inputs):
-        kind = ("damaged", "forged", "keys")[number % 3]
+        kind = names[number % len(names)]
         started = time.perf_counter()
         outcome, data = kinds[kind](chance)
         if time.perf_counter() - started > SLOWEST:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecache.coherence.changes import Snapshot
@@ -19,6 +19,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     return Snapshot(xmin, xmax, running)
 
 
+@settings(deadline=None)
 @given(snapshots(), st.integers(-60, 110))
 def test_a_snapshot_sees_what_had_ended(snapshot: Snapshot, distance: int) -> None:
     xid = snapshot.xmin + distance
@@ -26,6 +27,7 @@ def test_a_snapshot_sees_what_had_ended(snapshot: Snapshot, distance: int) -> No
     assert snapshot.sees(xid) == (xid in ended)
 
 
+@settings(deadline=None)
 @given(snapshots())
 def test_a_snapshot_is_read_as_it_is_written(snapshot: Snapshot) -> None:
     running = ",".join(map(str, sorted(snapshot.running)))

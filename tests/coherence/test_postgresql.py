@@ -24,6 +24,7 @@ from forecache.errors import (
 )
 from tests.coherence.following import PATIENCE, Database, Following, changes
 from tests.proxy import Proxy
+from tests.serve.standby import Standby
 from tests.servers import PostgreSQL
 
 
@@ -107,6 +108,18 @@ def test_a_commit_is_told_before_others_see_it_and_is_then_not_in_a_snapshot(
         writer.join(PATIENCE)
         assert database.sql("SELECT id FROM product") == [(1,)]
         assert following.source.snapshot().sees(commit.xid)
+
+
+def test_a_promoted_standby_is_another_timeline(server: PostgreSQL, database: Database) -> None:
+    with database.following("product") as following, Standby(server) as standby:
+        before = following.source.open()
+        standby.promote()
+        promoted = Database(standby, LogSource, standby.url_of(urlsplit(database.url).path[1:]))
+        with promoted.following("product") as follower:
+            after = follower.source.open()
+            assert (before.system, before.timeline + 1) == (after.system, after.timeline)
+            promoted.sql("INSERT INTO product VALUES (1)")
+            assert follower.changes() == [changes("product", 1)]
 
 
 def test_a_silent_server_is_given_up_and_gives_us_up(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecache.coherence.replication import Progress
@@ -10,6 +10,7 @@ from forecache.coherence.replication import Progress
 STEPS = st.lists(st.tuples(st.sampled_from(["tell", "pass_by", "acknowledge"]), st.integers(1, 20)), max_size=30)
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_what_is_not_acknowledged_is_kept(steps: list[tuple[str, int]]) -> None:
     progress, at, outstanding = Progress(), 0, set[int]()

@@ -27,7 +27,7 @@ def database() -> Iterator[Database]:
 
 @contextmanager
 def waiting_for_us(database: Database) -> Iterator[None]:
-    database.sql(*switch_on(database.sql("SHOW synchronous_standby_names")[0][0]))
+    database.sql(*switch_on(database.sql("SHOW synchronous_standby_names")[0][0], 1))
     try:
         yield
     finally:
@@ -44,7 +44,7 @@ def at_once(work: Callable[[], object]) -> Iterator[threading.Thread]:
 
 
 def test_a_commit_waits_until_it_is_acknowledged(database: Database) -> None:
-    with database.following("product") as following, waiting_for_us(database):
+    with database.following("product", standby="forecache") as following, waiting_for_us(database):
         with at_once(lambda: database.psql("UPDATE product SET price = 11")) as writer:
             *_, commit = following.until(lambda event: isinstance(event, Commit))
             assert isinstance(commit, Commit)
@@ -58,7 +58,7 @@ def test_a_commit_waits_until_it_is_acknowledged(database: Database) -> None:
 
 
 def test_commits_that_are_not_followed_do_not_wait(database: Database) -> None:
-    with database.following("product") as following, waiting_for_us(database):
+    with database.following("product", standby="forecache") as following, waiting_for_us(database):
         with at_once(lambda: database.sql("INSERT INTO other VALUES (1)")) as writer:
             while writer.is_alive():
                 assert following.source.poll(0.05) == []
@@ -66,11 +66,11 @@ def test_commits_that_are_not_followed_do_not_wait(database: Database) -> None:
 
 
 def test_a_successor_is_told_what_waits(database: Database) -> None:
-    with database.following("product") as first, waiting_for_us(database):
+    with database.following("product", standby="forecache") as first, waiting_for_us(database):
         with at_once(lambda: database.sql("UPDATE product SET price = 20")) as writer:
             *_, commit = first.until(lambda event: isinstance(event, Commit))
             first.source.close()
-            second = database.source(["product"])
+            second = database.source(["product"], standby="forecache")
             second.open()
             again: list[object] = []
             while not again:
@@ -86,7 +86,7 @@ def test_a_successor_is_told_what_waits(database: Database) -> None:
 @pytest.mark.parametrize("names", ["forecache", "*", '"Forecache"', "FIRST 2 (a, forecache)", "ANY 1 (a,forecache)"])
 def test_we_are_called(names: str) -> None:
     assert calls(names)
-    assert switch_on(names) == ()
+    assert switch_on(names, 0) == ()
 
 
 @pytest.mark.parametrize("names", ["", "a", "FIRST 1 (a, b)", "forecaches"])
@@ -95,8 +95,13 @@ def test_we_are_not_called(names: str) -> None:
     assert switch_off(names) == ()
 
 
+def test_nobody_waits_for_nobody() -> None:
+    with pytest.raises(ConfigurationError, match="every commit would wait"):
+        switch_on("", 0)
+
+
 def test_real_standbys_are_left_to_the_operator() -> None:
     with pytest.raises(ConfigurationError, match=r"FIRST 2 \(replica, forecache\)"):
-        switch_on("replica")
+        switch_on("replica", 1)
     with pytest.raises(ConfigurationError, match="take forecache out"):
         switch_off("FIRST 2 (replica, forecache)")

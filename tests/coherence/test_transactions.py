@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecache.coherence.changes import EVERY, Change, Commit, Message
@@ -158,6 +158,7 @@ def writes(draw: st.DrawFn) -> tuple[Record, set[Change]]:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(writes(), max_size=6), max_size=4))
 def test_it_tells_what_its_twin_tells(transactions: list[list[tuple[Record, set[Change]]]]) -> None:
     made = machine()

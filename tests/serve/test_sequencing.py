@@ -13,7 +13,9 @@ from valkey import Valkey as ValkeyClient
 
 import forecache
 from forecache._core import now
+from forecache.coherence.notes_source import NotesSource
 from forecache.coherence.postgresql import LogSource
+from forecache.coherence.schema_trigger import CREATE_SCHEMA_TRIGGER
 from forecache.serve.sequencing import Sequencing
 from forecache.serve.tiers.valkey import ValkeyTier
 from tests.contracts.tiers import until
@@ -34,8 +36,8 @@ class Site:
         self.writer.execute("CREATE TABLE item (id int PRIMARY KEY, version int NOT NULL)")
         self.writer.execute("INSERT INTO item SELECT n, 0 FROM generate_series(1, 100) AS n")
 
-    def sequencer(self) -> Sequencing:
-        return self.stack.enter_context(running(self.url, self.valkey.url))
+    def sequencer(self, source: type[LogSource | NotesSource] = LogSource) -> Sequencing:
+        return self.stack.enter_context(running(self.url, self.valkey.url, source))
 
     def open(self) -> forecache.Database:
         """A cache whose copies are proven."""
@@ -58,10 +60,10 @@ def site(postgresql: PostgreSQL) -> Iterator[Site]:
 
 
 @contextmanager
-def running(url: str, shared: str) -> Iterator[Sequencing]:
+def running(url: str, shared: str, source: type[LogSource | NotesSource] = LogSource) -> Iterator[Sequencing]:
     """A candidate in a thread."""
     tier, stop = ValkeyTier.connect(shared), threading.Event()
-    sequencing = Sequencing(LogSource(url, TABLES), tier)
+    sequencing = Sequencing(source(url, TABLES), tier)
     thread = threading.Thread(target=sequencing.run, args=(stop,))
     thread.start()
     try:
@@ -98,6 +100,27 @@ def test_a_write_by_anybody_is_seen_and_copies_stay_proven(site: Site) -> None:
     assert answer.certificate.tier == "process"
     assert answer.certificate.beacon
     assert answer.certificate.epoch
+
+
+def test_writes_are_seen_where_triggers_note_them(site: Site) -> None:
+    site.sequencer(NotesSource)
+    database = site.open()
+    for version in range(1, 6):
+        site.write(1, version)
+        assert until(lambda version=version: version_of(database, 1) == version)
+
+
+def test_it_leads_again_when_the_table_is_published_again(site: Site) -> None:
+    for statement in CREATE_SCHEMA_TRIGGER:
+        site.writer.execute(statement)  # type: ignore[call-overload]
+    site.sequencer()
+    database = site.open()
+    site.writer.execute("ALTER PUBLICATION forecache DROP TABLE item")
+    site.write(1, 1)  # which the log does not tell
+    assert until(lambda: version_of(database, 1) == 1)
+    assert until(lambda: is_proven(database))
+    site.write(1, 2)
+    assert until(lambda: version_of(database, 1) == 2)
 
 
 def test_the_shared_tier_serves_rows_that_another_process_loaded_with_a_proof(site: Site) -> None:

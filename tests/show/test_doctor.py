@@ -92,11 +92,14 @@ def test_roles_without_rights_are_told(database: Database) -> None:
 def test_synchronous_mode_is_switched_on_and_off(database: Database) -> None:
     invoke(database, "--table", "product", "--fix")
     result = invoke(database, "--synchronous", "on")
+    assert isinstance(result.exception, ConfigurationError)
+    assert "nobody follows" in str(result.exception)
+    with database.following("product", create=False, standby="forecache"):
+        found = findings(database, "--synchronous", "on")
+        assert (found["synchronous mode"]["state"], found["restart_after_crash"]["state"]) == ("ok", "warning")
+    result = invoke(database)
     assert result.exit_code == 1
     assert "every commit of the server waits" in " ".join(result.stdout.split())
-    with database.following("product", create=False):
-        found = findings(database)
-        assert (found["synchronous mode"]["state"], found["restart_after_crash"]["state"]) == ("ok", "warning")
     assert findings(database, "--synchronous", "off")["synchronous mode"]["found"] == "off"
 
 

@@ -220,7 +220,7 @@ def synchronous(asking: Asking, patient: Patient, facts: dict[str, Any]) -> Iter
         yield Finding("synchronous mode", "ok", "off")
         return
     count = asking.ask(WAITED_FOR, [patient.standby])[0][0]
-    advice = "start forecache sequencer, or switch off with --synchronous off: every commit of the server waits"
+    advice = "let somebody follow by that name, or switch off with --synchronous off: every commit of the server waits"
     yield look("synchronous mode", count > 0, f"on, {count} follow", advice)
     lowered = [row[0] for row in asking.ask(LOWERED)]
     waits = facts["synchronous_commit"] not in {"off", "local"} and not lowered

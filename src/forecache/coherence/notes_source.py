@@ -118,7 +118,7 @@ class NotesSource(Follower):
         self._told: set[int] = set()  # those from it on that are told
         self._waiting: deque[tuple[int, int]] = deque()  # positions and numbers that were not acknowledged
         self._messages: list[bytes] = []
-        self._save_at = time.monotonic() + SAVE_SECONDS
+        self._save_at, self._read_at = time.monotonic() + SAVE_SECONDS, 0.0
         self._names = {address(members[0]): name for name, members in self._tables.members.items()}
         self._followed = self._loaders()
         self._is_following = True
@@ -141,7 +141,13 @@ class NotesSource(Follower):
         return self._poll(seconds, self._take)
 
     def _take(self, seconds: float) -> list[Commit | Message]:
-        """Reads, and sleeps a little if there is nothing."""
+        """Reads, once in an interval."""
+        early = self._read_at - time.monotonic()
+        if early > 0:
+            time.sleep(min(seconds, early))
+            if seconds < early:
+                return []
+        self._read_at = time.monotonic() + self._interval
         is_prompt = len(self._told) < MOST_TOLD
         rows = self._ask(READ, [str(self._floor), list(map(str, self._told)), is_prompt])
         snapshot, trimmed = Snapshot.parse(rows[0][0]), rows[0][5]
@@ -157,8 +163,6 @@ class NotesSource(Follower):
             self._messages.clear()
         if time.monotonic() >= self._save_at:
             self._save()
-        if not found and seconds > 0:
-            time.sleep(min(seconds, self._interval))
         return found
 
     def _commits(self, rows: Sequence[tuple[Any, ...]]) -> list[Commit]:

@@ -11,7 +11,7 @@ from forecache.coherence.coverage import PUBLICATION, Tables, lacking, publishin
 from forecache.coherence.follower import RECHECK, SILENCE, SNAPSHOT, STARTED, Follower
 from forecache.coherence.pgoutput import decode
 from forecache.coherence.replication import Keepalive, Stream, lsn
-from forecache.coherence.synchronous import STANDBY
+from forecache.coherence.synchronous import NO_STANDBY
 from forecache.coherence.transactions import PREFIX, Followed, Transactions
 from forecache.errors import ConfigurationError, TableError
 from forecache.units import Duration
@@ -47,7 +47,8 @@ class LogSource(Follower):
         slot: the replication slot; by default one named after the database.
         publication: that has the tables.
         create: make the publication and the slot, or add tables, if they lack.
-        standby: its `application_name`, by which `synchronous_standby_names` may call it.
+        standby: its `application_name`, if it is to be a synchronous standby: commits then wait until they are
+            acknowledged, so whoever uses the source must do so before it sees them.
         silence: without a sign of life after which the connection is given up, by both sides.
         timeout: for a connection, and for each statement.
         recheck: after which the catalogue is asked again whether the tables are what they were.
@@ -63,13 +64,14 @@ class LogSource(Follower):
         slot: str | None = None,
         publication: str = PUBLICATION,
         create: bool = True,
-        standby: str = STANDBY,
+        standby: str | None = None,
         silence: Duration = SILENCE,
         timeout: Duration = "5s",
         recheck: Duration = RECHECK,
     ) -> None:
         """Connects to nothing yet."""
-        super().__init__(url, tables, application=standby, silence=silence, timeout=timeout, recheck=recheck)
+        name = standby or NO_STANDBY
+        super().__init__(url, tables, application=name, silence=silence, timeout=timeout, recheck=recheck)
         self._slot_name = slot
         self._publication = publication
         self._create = create

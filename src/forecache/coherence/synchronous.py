@@ -12,9 +12,10 @@ from typing import Final
 
 from forecache.errors import ConfigurationError
 
-__all__ = ["STANDBY", "calls", "switch_off", "switch_on"]
+__all__ = ["NO_STANDBY", "STANDBY", "calls", "switch_off", "switch_on"]
 
-STANDBY: Final = "forecache"  # our application_name, unless another is chosen
+STANDBY: Final = "forecache"  # application_name of sources for whose acknowledgement commits may wait
+NO_STANDBY: Final = "forecache-source"  # of those that acknowledge what they see, for whom commits would wait for ever
 RELOAD: Final = "SELECT pg_reload_conf()"
 SETTING: Final = "synchronous_standby_names"
 
@@ -29,14 +30,24 @@ def calls(names: str, standby: str = STANDBY) -> bool:
     return bool(called & {standby.lower(), "*"})
 
 
-def switch_on(names: str, standby: str = STANDBY) -> Sequence[str]:
+def switch_on(names: str, followers: int, standby: str = STANDBY) -> Sequence[str]:
     """Statements after which commits wait for us.
 
+    Args:
+        names: the setting as it is.
+        followers: so many connections have this name now.
+        standby: the name.
+
     Raises:
-        ConfigurationError: they wait for others already, and how they wait for all is for the operator to say.
+        ConfigurationError: nobody follows, so that all commits would wait; or they wait for others already, and how
+            they wait for all is for the operator to say.
     """
     if calls(names, standby):
         return ()
+    if not followers:
+        raise ConfigurationError(
+            f"nobody follows as {standby!r}, so every commit would wait; first open a LogSource with that standby"
+        )
     if names.strip():
         raise ConfigurationError(
             f"{SETTING} is {names!r}; to wait for us as well, set it yourself, as to 'FIRST 2 ({names}, {standby})'"

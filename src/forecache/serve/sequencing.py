@@ -14,7 +14,7 @@ from forecache._core import now
 from forecache.coherence.changes import EVERY, Change, ChangeSource, Commit, Identity, Message
 from forecache.coherence.effects import Acknowledge, Connect, Effect, Look, Sample, Stop
 from forecache.coherence.sequencer import BEACON_SECONDS, Sequencer
-from forecache.errors import KeyTypeError, OriginUnavailableError, SourceBusyError
+from forecache.errors import KeyTypeError, OriginError, SourceBusyError
 from forecache.keys import encode_key
 from forecache.serve.tier import Place
 from forecache.serve.tiers.beacons import command_of
@@ -82,7 +82,7 @@ class Sequencing:
                     logger.info("another sequencer leads; this one stands by")
                 told = "busy"
                 stop.wait(STAND_BY_SECONDS)
-            except OriginUnavailableError as error:
+            except OriginError as error:  # unavailable, or another than it was: its tables, its log
                 if told != "away":
                     logger.warning("the database cannot be followed, and nothing is proven until it can: %s", error)
                 told = "away"

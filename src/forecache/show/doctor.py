@@ -84,12 +84,13 @@ def shortened(statement: str) -> str:
 
 def switch(patient: Patient, to: Literal["on", "off"]) -> None:
     """Switches synchronous mode."""
-    from forecache.coherence.synchronous import switch_off, switch_on
+    from forecache.coherence.synchronous import STANDBY, switch_off, switch_on
 
     asking = patient.connect()
     try:
         names = asking.ask("SHOW synchronous_standby_names")[0][0]
-        for statement in switch_on(names) if to == "on" else switch_off(names):
+        followers = asking.ask("SELECT count(*) FROM pg_stat_replication WHERE application_name = %s", [STANDBY])[0][0]
+        for statement in switch_on(names, followers) if to == "on" else switch_off(names):
             asking.ask(statement)
     finally:
         asking.close()

@@ -31,12 +31,16 @@ def sequencer(
     namespace: Annotated[str, typer.Option(help="Of the keys in the shared tier.")] = "forecache",
     beacon: Annotated[str, typer.Option(metavar="DURATION", help="Between two proofs of freshness.")] = "20ms",
     slot: Annotated[str | None, typer.Option(help="Replication slot; by default named after the database.")] = None,
+    without_slot: Annotated[
+        bool, typer.Option("--without-slot", help="Changes are noted by triggers, where the log cannot be read.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what goes wrong.")] = False,
 ) -> None:
     """Tell a shared tier what a PostgreSQL database commits, so that every copy can prove its age.
 
     Start several: one leads, and another takes over when it dies. It ends by SIGTERM or Ctrl-C.
     """
+    from forecache.coherence.notes_source import NotesSource
     from forecache.coherence.postgresql import LogSource
     from forecache.serve.origins.postgresql import PostgresqlOrigin
     from forecache.serve.sequencing import Sequencing
@@ -48,7 +52,8 @@ def sequencer(
     tables = {name: database.table(name).key for name in table}
     database.close()
     tier = ValkeyTier.connect(shared, namespace=namespace)
-    running = Sequencing(LogSource(origin, tables, slot=slot), tier, beacon_seconds=parse_ttl(beacon))
+    source = NotesSource(origin, tables) if without_slot else LogSource(origin, tables, slot=slot)
+    running = Sequencing(source, tier, beacon_seconds=parse_ttl(beacon))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
