@@ -29,6 +29,7 @@ def demo(*arguments: str) -> tuple[dict[str, Any], str]:
     return json.loads(ended.stdout), ended.stderr
 
 
+@pytest.mark.timeout(300)  # four processes import what they need, on machines that do other things too
 def test_a_killed_tier_shows_and_breaks_nothing() -> None:
     servers = ("--origin", "postgresql", "--shared", "valkey")
     found, told = demo(*servers, "--requests", "3000", "--rate", "600", "--outage", "valkey@2s+1s")
@@ -52,6 +53,7 @@ def test_a_killed_tier_shows_and_breaks_nothing() -> None:
         assert line in told, told
 
 
+@pytest.mark.timeout(300)
 def test_while_the_database_is_away_hits_go_on_and_misses_fail() -> None:
     found, told = demo("--origin", "postgresql", "--requests", "2400", "--rate", "600", "--outage", "postgresql@1s+1s")
     assert found["is_sound"]

@@ -72,7 +72,8 @@ class Ticker:
 
     def __init__(self, *, quiet: bool = False) -> None:
         """Begins now; a quiet one says only what happened."""
-        self._began = self._told = time.monotonic()
+        self._began = time.monotonic()
+        self._told: float | None = None
         self._quiet = quiet
         self._recent: list[Tick] = []
 
@@ -85,6 +86,7 @@ class Ticker:
         """A process got so far."""
         self._recent.append(tick)
         now = time.monotonic()
+        self._told = tick.began if self._told is None else self._told
         if now - self._told < LINE_SECONDS or self._quiet:
             return
         sums = Sums.of(self._recent)

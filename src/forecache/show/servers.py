@@ -22,7 +22,7 @@ from forecache.extras import extra
 __all__ = ["SERVERS", "PostgreSQL", "Sequencer", "Server", "Valkey", "free_port"]
 
 EXTRA: Final = "demo"  # that brings the servers
-START_SECONDS: Final = 30  # slow machines that do several things at once
+START_SECONDS: Final = 60  # slow machines that do several things at once
 STOP_SECONDS: Final = 10
 
 
