@@ -1,7 +1,7 @@
 # Every target sets up what it needs; `make demo` and `make test` work from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench prior stress fuzz docs clean
+.PHONY: help setup demo test lint bench prior stress fuzz model spin docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.l
 BUILT := $(VENV)/built
 ARGS ?=
 STORM ?=
+MODEL ?=
 TRACES ?= ../shared/traces
 
 help: ## This list
@@ -58,6 +59,16 @@ stress: setup ## Many threads on one cache, many processes on one database and o
 
 fuzz: setup ## Ten million damaged and forged payloads and keys
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+model: setup spin ## The beacon protocol, checked by Spin, and without each of its defences; half an hour
+	$(BIN)/python -m tests.model $(MODEL)
+
+spin: ## Installs the model checker where apt can; the tests of the model are skipped without it
+	@command -v spin >/dev/null && command -v gcc >/dev/null && exit; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends spin gcc libc6-dev; } >/dev/null 2>&1 && exit; \
+	fi; \
+	echo "Spin is not installed, and the model of the protocol cannot be checked: apt-get install spin gcc" >&2
 
 docs: setup ## Runs every example of the documentation
 	$(BIN)/pytest tests/test_docs.py $(ARGS)
