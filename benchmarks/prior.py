@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks import harness
 from forecache import _core
-from forecache.learn.dataset import Dataset, accesses_of
+from forecache.learn.dataset import Dataset
 from forecache.learn.evaluate import CLASSICAL, FALLBACK, LEARNED
 from forecache.learn.model import Model
 from forecache.learn.predictor import ForestPredictor
@@ -99,7 +99,7 @@ def replay(accesses: _core.Accesses, policy: str, capacity: int, model: bytes | 
 
 def cells(trace: Trace, priors: dict[str, bytes | None]) -> Iterator[Cell]:
     """All policies, and the learned one with every prior, at all capacities."""
-    accesses = accesses_of(trace)
+    accesses = trace.accesses()
     for share in JUDGED_AT:
         capacity = Capacity.parse(share).resolve(trace)
         if capacity >= FEWEST_ENTRIES:

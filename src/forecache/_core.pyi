@@ -32,6 +32,7 @@ __all__ = [
     "Simulation",
     "Store",
     "WalHeader",
+    "context",
     "now",
     "sampled",
     "targets",
@@ -223,7 +224,7 @@ class Store(Generic[_K, _V]):
 class Accesses:
     """The columns of a trace that decide hits, with what can be known ahead: who comes back, and when."""
 
-    def __new__(cls, keys: Buffer, sizes: Buffer | None = None) -> Self: ...
+    def __new__(cls, keys: Buffer, sizes: Buffer | None = None, contexts: Buffer | None = None) -> Self: ...
     def __len__(self) -> int: ...
     @property
     def unique(self) -> int:
@@ -415,6 +416,9 @@ class WalHeader:
 
 def now() -> float:
     """Seconds of a clock that never goes back and counts while the machine sleeps, where the system has one."""
+
+def context(key: object, /) -> int:
+    """What kind of thing a key names, as far as its looks tell: a byte for each view, 0 where nothing is known."""
 
 def sampled(keys: Buffer, rate: float, seed: int = 0) -> bytes:
     """Positions of the accesses to the keys of a spatial sample: 64-bit integers, as bytes."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from forecache import _core
 from forecache.errors import ConfigurationError, EmptyTraceError
 from forecache.learn.censoring import expected, fit_censored
-from forecache.learn.dataset import NEVER, Dataset, accesses_of, log_waits, split
+from forecache.learn.dataset import NEVER, Dataset, log_waits, split
 from forecache.learn.predictor import ForestPredictor
 from forecache.record.trace import Trace
 from tests.learn.conftest import CAPACITY, workload
@@ -28,10 +28,10 @@ def test_rows_do_not_depend_on_what_comes_later(weights):
 
 def test_replaying_for_rows_changes_no_decision():
     trace = workload(20_000)
-    plain = _core.Simulation(accesses_of(trace), "learned", CAPACITY, seed=3)
+    plain = _core.Simulation(trace.accesses(), "learned", CAPACITY, seed=3)
     hits = plain.run(len(trace))[1]
     Dataset.of(trace, CAPACITY, seed=3)
-    again = _core.Simulation(accesses_of(trace), "learned", CAPACITY, seed=3)
+    again = _core.Simulation(trace.accesses(), "learned", CAPACITY, seed=3)
     assert again.run(len(trace))[1] == hits
 
 

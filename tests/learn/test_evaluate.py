@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from forecache import _core
-from forecache.learn.dataset import Dataset, accesses_of, split
+from forecache.learn.dataset import Dataset, split
 from forecache.learn.evaluate import CLASSICAL, evaluate, held_out_hits, quality
 from forecache.learn.predictor import ForestPredictor, RecencyPredictor
 from forecache.learn.training import collect, train
@@ -27,7 +27,7 @@ def found(model, part):
 
 def test_hits_before_the_cut_do_not_count(part):
     (run,) = held_out_hits({}, part, CAPACITY, policies=["lru"])
-    hits = _core.Simulation(accesses_of(part.trace), "lru", CAPACITY).run_hits(len(part.trace))
+    hits = _core.Simulation(part.trace.accesses(), "lru", CAPACITY).run_hits(len(part.trace))
     assert run.accesses == len(part.trace) - part.cut
     assert run.hits == sum(hits[part.cut :])
 

@@ -65,7 +65,9 @@ def replay(trace: Trace, policy: str, capacity: int, seed: int = 0) -> tuple[int
     """Gets that hit, and whether each access hit."""
     setting = {"policy": policy, "capacity": capacity, "seed": seed}
     timetable = timetable_of(trace.metadata, setting)
-    simulation = _core.Simulation(_core.Accesses(trace.key, None), policy, capacity, seed=seed, timetable=timetable)
+    simulation = _core.Simulation(
+        _core.Accesses(trace.key, None, trace.context), policy, capacity, seed=seed, timetable=timetable
+    )
     hits = [bool(hit) for hit in simulation.run_hits(len(trace))]
     return sum(hit for hit, op in zip(hits, trace.op, strict=True) if op == Op.GET), hits
 

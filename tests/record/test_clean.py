@@ -22,7 +22,7 @@ from forecache.record.log import AccessLog
 from forecache.record.trace import Trace
 from tests.record.logs import Directories, in_a_directory
 
-Row = tuple[int, int, int, str, bool, int, int]
+Row = tuple[int, int, int, str, bool, int, int, int]
 LATEST = 10_000.0  # seconds; `now` of these tests
 
 
@@ -47,7 +47,7 @@ def accounted(report: CleanReport) -> None:
 
 
 def row(sequence: int, node: int = 1, seconds: float | None = None) -> Row:
-    return int(1000 * (sequence + 1 if seconds is None else seconds)), sequence % 7, 1, "get", False, sequence, node
+    return int(1000 * (sequence + 1 if seconds is None else seconds)), sequence % 7, 1, "get", False, sequence, node, 0
 
 
 rows = st.lists(st.builds(row, st.integers(0, 200), st.integers(1, 3), st.none()), min_size=1, max_size=60)
@@ -111,18 +111,19 @@ def cleaned_end(path: Path) -> int:
 
 
 DAMAGED: list[tuple[Any, ...]] = [
-    (None, 1, 1, "get", True, 7, 1),
-    (5000, None, 1, "get", True, 7, 1),
-    (5000, 1, 0, "get", True, 7, 1),
-    (5000, 1, -4, "get", True, 7, 1),
-    (5000, 1, 1, "touch", True, 7, 1),
-    (5000, 1, 1, None, True, 7, 1),
-    (5000, 1, 1, "get", None, 7, 1),
-    (5000, 1, 1, "get", True, None, 1),
-    (0, 1, 1, "get", True, 7, 1),
-    (-1, 1, 1, "get", True, 7, 1),
-    (int(LATEST * 1000) + 60_001, 1, 1, "get", True, 7, 1),
-    (2**63 - 1, 1, 1, "get", True, 7, 1),
+    (None, 1, 1, "get", True, 7, 1, 0),
+    (5000, None, 1, "get", True, 7, 1, 0),
+    (5000, 1, 0, "get", True, 7, 1, 0),
+    (5000, 1, -4, "get", True, 7, 1, 0),
+    (5000, 1, 1, "touch", True, 7, 1, 0),
+    (5000, 1, 1, None, True, 7, 1, 0),
+    (5000, 1, 1, "get", None, 7, 1, 0),
+    (5000, 1, 1, "get", True, None, 1, 0),
+    (0, 1, 1, "get", True, 7, 1, 0),
+    (-1, 1, 1, "get", True, 7, 1, 0),
+    (int(LATEST * 1000) + 60_001, 1, 1, "get", True, 7, 1, 0),
+    (2**63 - 1, 1, 1, "get", True, 7, 1, 0),
+    (5000, 1, 1, "get", True, 7, 1, None),
 ]
 
 

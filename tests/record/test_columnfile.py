@@ -19,14 +19,17 @@ from tests.record.logs import Directories, in_a_directory
 
 UINT64 = st.integers(0, 2**64 - 1)
 INT64 = st.integers(-(2**63), 2**63 - 1)
-rows = st.tuples(INT64, UINT64, INT64, st.integers(0, len(_core.OPS) - 1), st.booleans(), UINT64, UINT64)
+rows = st.tuples(
+    INT64, UINT64, INT64, st.integers(0, len(_core.OPS) - 1), st.booleans(), UINT64, UINT64, st.integers(0, 2**16 - 1)
+)
 
 
 def columns(group: list[tuple[Any, ...]]) -> dict[str, bytes]:
-    time, key, size, op, hit, sequence, node = zip(*group, strict=True)
+    time, key, size, op, hit, sequence, node, context = zip(*group, strict=True)
     bits = sum(bit << at for at, bit in enumerate(hit))
     words = {"time": time, "key": key, "size": size, "sequence": sequence, "node": node}
     packed = {name: b"".join((n % 2**64).to_bytes(8, "little") for n in values) for name, values in words.items()}
+    packed["context"] = b"".join(value.to_bytes(4, "little") for value in context)
     return {**packed, "op": bytes(op), "hit": bits.to_bytes(-(-len(hit) // 8), "little")}
 
 

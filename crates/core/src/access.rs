@@ -1,5 +1,7 @@
 //! The words of every other file: who was accessed, when, and where it lives.
 
+use crate::context::Context;
+
 /// Index of a resident entry; dense, and reused after the entry has left.
 pub type Slot = u32;
 
@@ -23,6 +25,8 @@ pub struct Access {
     pub weight: u64,
     /// Tick of the key's next access when an oracle tells it, else [`NEVER`].
     pub next: Tick,
+    /// What kind of key it is; told with the access that stores it.
+    pub context: Context,
 }
 
 /// Mixes all bits of `key` into all bits of the result; a bijection, so that distinct keys keep distinct ids.

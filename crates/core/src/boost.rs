@@ -3,7 +3,7 @@
 //! histograms after Ke et al., "`LightGBM`", NIPS 2017; one question per level after Prokhorenkova et al., "`CatBoost`", `NeurIPS` 2018.
 
 use crate::chance::Chance;
-use crate::features::{FEATURES, Row};
+use crate::features::{Row, WIDTH};
 use crate::predictor::{Forest, SCORE_ONE, Tree};
 
 /// How to grow a forest.
@@ -60,17 +60,19 @@ impl Bin {
 /// Fits `targets`, in octaves, by the sum of a constant and of trees.
 #[must_use]
 pub fn boost(rows: &[Row], targets: &[f32], shape: &Shape, chance: &mut Chance) -> Forest {
-    let columns: Vec<Vec<u8>> = (0..FEATURES).map(|at| rows.iter().map(|row| row[at]).collect()).collect();
+    let columns: Vec<Vec<u8>> = (0..WIDTH).map(|at| rows.iter().map(|row| row[at]).collect()).collect();
     let mean = targets.iter().map(|&target| f64::from(target)).sum::<f64>() / rows.len().max(1) as f64;
     let base = (mean as f32 * SCORE_ONE) as i32;
     let mut residuals: Vec<f32> = targets.iter().map(|target| target - base as f32 / SCORE_ONE).collect();
-    let trees = (0..shape.trees).map(|_| grow(&columns, &mut residuals, shape, chance)).collect();
+    let differs = |&at: &usize| columns[at].iter().any(|&value| value != columns[at][0]);
+    let telling: Vec<usize> = (0..WIDTH).filter(differs).collect();
+    let trees = (0..shape.trees).map(|_| grow(&columns, &telling, &mut residuals, shape, chance)).collect();
     Forest { base, trees }
 }
 
 /// The next tree; takes what it explains off the residuals.
-fn grow(columns: &[Vec<u8>], residuals: &mut [f32], shape: &Shape, chance: &mut Chance) -> Tree {
-    let asked: Vec<usize> = (0..FEATURES).filter(|_| chance.draw() < shape.share).collect();
+fn grow(columns: &[Vec<u8>], telling: &[usize], residuals: &mut [f32], shape: &Shape, chance: &mut Chance) -> Tree {
+    let asked: Vec<usize> = telling.iter().copied().filter(|_| chance.draw() < shape.share).collect();
     let rows: Vec<Bin> = residuals.iter().map(|&residual| Bin::row(residual)).collect();
     let mut leaves = vec![0u8; rows.len()];
     let mut histograms = vec![[Bin::default(); 256]; 1 << shape.depth];

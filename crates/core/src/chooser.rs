@@ -152,6 +152,7 @@ fn highest(scores: &[i32; BATCH], eligible: impl Fn(usize) -> bool) -> Option<us
 mod tests {
     use super::*;
     use crate::access::mix;
+    use crate::context::NO_CONTEXT;
     use crate::predictor::{Forest, Tree};
 
     /// A model that expects those to wait longest whose age is above one capacity.
@@ -164,13 +165,13 @@ mod tests {
     fn the_highest_score_leaves_then_the_runner_up_unless_it_was_touched() {
         let mut history = History::new(2);
         for key in 0..20 {
-            history.miss(mix(key), 1);
+            history.miss(mix(key), 1, NO_CONTEXT);
             history.insert(key as Slot);
         }
         for slot in 2..20 {
             history.hit(slot);
         }
-        history.miss(mix(99), 1);
+        history.miss(mix(99), 1, NO_CONTEXT);
         let (model, mut chance) = (by_age(), Chance::new(1));
         let mut chooser = Chooser::new(Objective::Objects);
         for _ in 0..20 {

@@ -114,7 +114,7 @@ fn dot(left: &Lanes, right: &Lanes) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::FEATURES;
+    use crate::features::WIDTH;
     use crate::network::tests::network;
 
     fn rows(count: usize, chance: &mut Chance) -> Vec<Row> {
@@ -170,7 +170,7 @@ mod tests {
         let before = network(&mut Chance::new(4));
         let schedule = Schedule { epochs: 3, rate: 0.01 };
         assert_eq!(descend(&before, &[], &[], schedule, &mut Chance::new(5)), before);
-        let same = descend(&before, &[[0; FEATURES]], &[0.0], Schedule { epochs: 0, ..schedule }, &mut Chance::new(5));
+        let same = descend(&before, &[[0; WIDTH]], &[0.0], Schedule { epochs: 0, ..schedule }, &mut Chance::new(5));
         assert_eq!(same, before);
     }
 }

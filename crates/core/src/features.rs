@@ -2,14 +2,19 @@
 //! Times are divided by the capacity, so that a model learned at one size is of use at another.
 //! After Song et al., "Learning relaxed Belady for content distribution network caching", NSDI 2020.
 
+use crate::context::{Contexts, HINTS, VIEWS};
 use crate::echo::{Echo, FORGOTTEN, NOT_AGAIN};
 use crate::line::{Line, Time};
 use crate::traffic::{Scale, Traffic, byte, float, log};
 
-/// Numbers in a row.
+/// Numbers in a row that a prior reads.
 pub const FEATURES: usize = 27;
 
-/// What the numbers of a row are called, in order; a model says by these what it reads.
+/// Numbers in a row: after those that a prior reads come hints of its context, which only mean something where they
+/// were learned.
+pub const WIDTH: usize = FEATURES + VIEWS * HINTS;
+
+/// What the numbers that a prior reads are called, in order; a model says by these what it reads.
 pub const NAMES: [&str; FEATURES] = [
     "age",
     "last_gap",
@@ -44,10 +49,10 @@ pub const NAMES: [&str; FEATURES] = [
 pub const BATCH: usize = 16;
 
 /// The features of one key.
-pub type Row = [u8; FEATURES];
+pub type Row = [u8; WIDTH];
 
 /// The rows of a batch, turned: `columns[feature][candidate]`.
-pub type Columns = [[u8; BATCH]; FEATURES];
+pub type Columns = [[u8; BATCH]; WIDTH];
 
 /// To be raised when a feature keeps its name but not its meaning.
 pub const FEATURES_VERSION: u32 = 1;
@@ -56,7 +61,7 @@ pub const FEATURES_VERSION: u32 = 1;
 pub const CODES: u8 = 251;
 
 /// The value of a feature that does not apply.
-const MISSING: u8 = 255;
+pub const MISSING: u8 = 255;
 /// The value of a time that has not come, or of a neighbour that was not accessed since.
 const NOT_YET: u8 = 254;
 /// The value of a neighbour that was accessed again before the key was.
@@ -77,7 +82,7 @@ fn ratio(center: i32, above: f32, below: f32, steps: i32) -> u8 {
 }
 
 #[inline(always)]
-fn known(gap: f32, value: u8) -> u8 {
+fn if_any(gap: f32, value: u8) -> u8 {
     if gap > 1.0 { value } else { MISSING }
 }
 
@@ -111,6 +116,8 @@ pub struct View<'a> {
     pub traffic: &'a Traffic,
     /// What followed what.
     pub echo: &'a Echo,
+    /// What is known of kinds of keys.
+    pub contexts: &'a Contexts,
 }
 
 impl View<'_> {
@@ -134,23 +141,23 @@ impl View<'_> {
         let accesses = each(|at| f32::from(lines[at].accesses));
         let mean_gap = |at: usize| (since_first[at] - age[at]) / (accesses[at] - 1.0).max(1.0);
         let [misses, returns, unused] = traffic.shares();
-        [
+        let known = [
             each(|at| bin(age[at])),
-            each(|at| known(gaps[0][at], bin(gaps[0][at]))),
-            each(|at| known(gaps[1][at], bin(gaps[1][at]))),
-            each(|at| known(gaps[2][at], bin(gaps[2][at]))),
+            each(|at| if_any(gaps[0][at], bin(gaps[0][at]))),
+            each(|at| if_any(gaps[1][at], bin(gaps[1][at]))),
+            each(|at| if_any(gaps[2][at], bin(gaps[2][at]))),
             each(|at| byte((log(accesses[at]) * 8) >> 11)),
             each(|at| byte(120 + (counts[0][at] >> 5))),
             each(|at| byte(120 + (counts[1][at] >> 5))),
             each(|at| byte(120 + (counts[2][at] >> 5))),
-            each(|at| known(gaps[0][at], ratio(100, age[at], gaps[0][at], 6))),
+            each(|at| if_any(gaps[0][at], ratio(100, age[at], gaps[0][at], 6))),
             each(|at| lines[at].novelty()),
             self.due(&times, 1),
             self.due(&times, 8),
             self.due(&times, (scale.entries / 4).max(16)),
             each(|at| lines[at].usage()),
             each(|at| bin(since_first[at])),
-            each(|at| known(accesses[at], bin(mean_gap(at)))),
+            each(|at| if_any(accesses[at], bin(mean_gap(at)))),
             self.followed(&times),
             each(|at| self.next_gap(&times, at)),
             [misses; BATCH],
@@ -159,10 +166,29 @@ impl View<'_> {
             each(|at| byte(128 + (lines[at].log_weight() - traffic.log_weight()) / 32)),
             [traffic.gap(); BATCH],
             [unused; BATCH],
-            each(|at| known(gaps[1][at], ratio(125, gaps[0][at], gaps[1][at], 6))),
+            each(|at| if_any(gaps[1][at], ratio(125, gaps[0][at], gaps[1][at], 6))),
             each(|at| byte(120 + ((counts[0][at] - counts[2][at]) >> 5))),
             each(|at| byte(125 + i32::from(bin(age[at])) - i32::from(traffic.age()))),
-        ]
+        ];
+        let mut columns = [[MISSING; BATCH]; WIDTH];
+        columns[..FEATURES].copy_from_slice(&known);
+        if self.contexts.are_known() {
+            self.hint(lines, &mut columns);
+        }
+        columns
+    }
+
+    /// Adds what the contexts of the keys tell.
+    #[inline(never)]
+    fn hint(&self, lines: &[Line; BATCH], columns: &mut Columns) {
+        let (known, hints) = columns.split_at_mut(FEATURES);
+        for (view, hints) in hints.chunks_exact_mut(HINTS).enumerate() {
+            for (at, line) in lines.iter().enumerate() {
+                let since = |last: Time| self.scale.bin(float(self.now.wrapping_sub(last)));
+                let told = self.contexts.hints(view, line.context[view], known[0][at], since);
+                hints.iter_mut().zip(told).for_each(|(column, hint)| column[at] = hint);
+            }
+        }
     }
 
     /// When the keys are due, by the return of what was accessed `before` accesses earlier.
@@ -211,7 +237,7 @@ pub fn row(columns: &Columns, at: usize) -> Row {
 /// A batch of up to [`BATCH`] rows.
 #[must_use]
 pub fn columns(rows: &[Row]) -> Columns {
-    let mut columns = [[0; BATCH]; FEATURES];
+    let mut columns = [[0; BATCH]; WIDTH];
     for (at, row) in rows.iter().enumerate() {
         for (column, value) in columns.iter_mut().zip(row) {
             column[at] = *value;
@@ -234,7 +260,7 @@ mod tests {
         }
         line.hit(300, &scale, &traffic);
         line.hit(500, &scale, &traffic);
-        View { now: 600, scale: &scale, traffic: &traffic, echo: &echo }.row(&line)
+        View { now: 600, scale: &scale, traffic: &traffic, echo: &echo, contexts: &Contexts::default() }.row(&line)
     }
 
     #[test]
@@ -259,7 +285,7 @@ mod tests {
     fn a_batch_has_the_rows_of_its_lines() {
         let (scale, traffic, echo) = (Scale::new(50), Traffic::default(), Echo::new(64));
         let lines: [Line; BATCH] = std::array::from_fn(|at| Line::new(at as u32, at as u32 * 3, 1, &traffic));
-        let view = View { now: 60, scale: &scale, traffic: &traffic, echo: &echo };
+        let view = View { now: 60, scale: &scale, traffic: &traffic, echo: &echo, contexts: &Contexts::default() };
         let batch = view.columns(&lines);
         for (at, line) in lines.iter().enumerate() {
             assert_eq!(row(&batch, at), view.row(line));

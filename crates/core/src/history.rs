@@ -2,6 +2,7 @@
 
 use crate::access::Slot;
 use crate::chance::Chance;
+use crate::context::{Context, Contexts};
 use crate::echo::Echo;
 use crate::features::View;
 use crate::line::{Line, Time, print};
@@ -138,6 +139,8 @@ pub struct History {
     pub traffic: Traffic,
     /// The lines of residents.
     pub residents: Residents,
+    /// What is known of kinds of keys.
+    pub contexts: Contexts,
     /// The line of the key that was missed last.
     pub incoming: Line,
     echo: Echo,
@@ -145,7 +148,7 @@ pub struct History {
     keeps_ghosts: bool,
 }
 
-count_memory!(History []: residents, ghosts, echo);
+count_memory!(History []: residents, ghosts, echo, contexts);
 
 impl History {
     /// Of a cache that has served nothing yet.
@@ -155,6 +158,7 @@ impl History {
             scale: Scale::new(entries),
             traffic: Traffic::default(),
             residents: Residents::default(),
+            contexts: Contexts::default(),
             incoming: Line::VACANT,
             echo: Echo::new(ECHO.of(entries)),
             ghosts: Ghosts::new(GHOSTS.of(entries)),
@@ -182,11 +186,12 @@ impl History {
         self.traffic.hit(self.now, line.last, &self.scale);
         self.echo.access(self.now, Some(line.last));
         line.hit(self.now, &self.scale, &self.traffic);
+        self.contexts.access(line.context, self.now, true);
         line
     }
 
     /// Notes a miss; the key's line is `incoming` until it is inserted or rejected.
-    pub fn miss(&mut self, id: u64, weight: u64) -> &mut Line {
+    pub fn miss(&mut self, id: u64, weight: u64, context: Context) -> &mut Line {
         self.now = self.now.wrapping_add(1);
         let print = print(id);
         let ghost = self.ghosts.find(print).map(|line| std::mem::replace(line, Line::VACANT));
@@ -199,6 +204,8 @@ impl History {
             }
             None => Line::new(print, self.now, weight, &self.traffic),
         };
+        self.incoming.context = context;
+        self.contexts.access(context, self.now, false);
         self.traffic.weigh(&self.incoming, &self.scale);
         &mut self.incoming
     }
@@ -252,7 +259,7 @@ impl History {
 
     /// What rows are made of.
     pub fn view(&self) -> View<'_> {
-        View { now: self.now, scale: &self.scale, traffic: &self.traffic, echo: &self.echo }
+        View { now: self.now, scale: &self.scale, traffic: &self.traffic, echo: &self.echo, contexts: &self.contexts }
     }
 }
 
@@ -260,27 +267,28 @@ impl History {
 mod tests {
     use super::*;
     use crate::access::mix;
+    use crate::context::NO_CONTEXT;
 
     #[test]
     fn a_key_is_known_after_it_was_evicted_and_after_growing() {
         let mut history = History::new(10);
         for key in 0..20 {
-            history.miss(mix(key), 1);
+            history.miss(mix(key), 1, NO_CONTEXT);
             history.insert(key as Slot);
         }
         (0..10).for_each(|slot| history.evict(slot));
         history.resize(100_000);
         for key in 0..10 {
-            assert_eq!(history.miss(mix(key), 1).accesses, 2, "{key}");
+            assert_eq!(history.miss(mix(key), 1, NO_CONTEXT).accesses, 2, "{key}");
         }
-        assert_eq!(history.miss(mix(77), 1).accesses, 1);
+        assert_eq!(history.miss(mix(77), 1, NO_CONTEXT).accesses, 1);
     }
 
     #[test]
     fn draws_only_residents() {
         let mut history = History::new(10);
         for key in 0..10 {
-            history.miss(mix(key), 1);
+            history.miss(mix(key), 1, NO_CONTEXT);
             history.insert(key as Slot);
         }
         (0..9).for_each(|slot| history.evict(slot));

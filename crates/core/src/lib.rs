@@ -8,6 +8,7 @@ mod bytes;
 pub mod chance;
 mod chooser;
 mod climber;
+pub mod context;
 pub mod curve;
 pub mod dataset;
 pub mod descent;

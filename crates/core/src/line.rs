@@ -1,5 +1,6 @@
 //! All that is remembered of one key, in 32 bytes: half a cache line of the processor per tracked key.
 
+use crate::context::{Context, NO_CONTEXT};
 use crate::traffic::{Scale, Traffic};
 
 /// Position in the accesses a history has seen; wraps, only differences count.
@@ -33,7 +34,9 @@ pub struct Line {
     /// First access since it is tracked.
     pub first: Time,
     /// One more than the index of its open training sample, or 0.
-    pub sample: u32,
+    pub sample: u16,
+    /// What kind of key it is.
+    pub context: Context,
     /// The last three gaps between accesses, newest first, as small floating numbers; 0 where there was none.
     gaps: [u16; 3],
     /// Exponentially decayed counts of accesses, as of the last: logarithms in 1/256 octaves.
@@ -47,8 +50,18 @@ pub struct Line {
 
 impl Line {
     /// The line of no key.
-    pub const VACANT: Self =
-        Self { print: 0, last: 0, first: 0, sample: 0, gaps: [0; 3], counts: [0; 3], accesses: 0, state: 0, weight: 0 };
+    pub const VACANT: Self = Self {
+        print: 0,
+        last: 0,
+        first: 0,
+        sample: 0,
+        context: NO_CONTEXT,
+        gaps: [0; 3],
+        counts: [0; 3],
+        accesses: 0,
+        state: 0,
+        weight: 0,
+    };
 
     /// The line of a key first accessed at `now`.
     #[must_use]

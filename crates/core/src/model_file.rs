@@ -276,7 +276,7 @@ mod tests {
                 let checksum = crc32(&forged);
                 forged.extend(checksum.to_le_bytes());
                 if let Ok((prior, _)) = decode(&forged) {
-                    _ = prior.scores(&[[chance.bits() as u8; crate::features::BATCH]; FEATURES]);
+                    _ = prior.scores(&[[chance.bits() as u8; crate::features::BATCH]; crate::features::WIDTH]);
                 }
             }
         }

@@ -128,7 +128,7 @@ pub(crate) mod tests {
     fn score(network: &Network, row: &Row) -> f32 {
         let number = |&value: &u8| if value < CODES { (f32::from(value) - 100.0) * 0.02 } else { 0.0 };
         let flags = network.flags.iter().map(|&(feature, code)| f32::from(row[feature as usize] == code));
-        let mut values: Vec<f32> = row.iter().map(number).chain(flags).collect();
+        let mut values: Vec<f32> = row[..FEATURES].iter().map(number).chain(flags).collect();
         for (at, Layer { weights, biases }) in network.layers.iter().enumerate() {
             let dot = |weights: &[f32]| weights.iter().zip(&values).map(|(weight, value)| weight * value).sum::<f32>();
             let sums = weights.chunks(values.len()).zip(biases).map(|(weights, bias)| dot(weights) + bias);

@@ -92,7 +92,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::features::{FEATURES, Row};
+    use crate::context::NO_CONTEXT;
+    use crate::features::{Row, WIDTH};
     use crate::predictor::{Forest, Model, Tree};
 
     /// Rows of ages below and above a threshold, and a model that tells them apart.
@@ -101,11 +102,12 @@ mod tests {
         let prior = Forest { base: 0, trees: vec![tree] }.into();
         let unseen = (0..rows.len() as u32).collect();
         let model = Arc::new(Model::new(prior));
-        Batch { rows, outcomes, unseen, entries: 100, model, seed: 1, imputes: true }
+        let contexts = vec![NO_CONTEXT; rows.len()];
+        Batch { rows, contexts, outcomes, unseen, entries: 100, model, seed: 1, imputes: true }
     }
 
     fn halves(outcome: impl Fn(usize) -> Outcome) -> Batch {
-        let row = |at| [if at < 500 { 50 } else { 150 }; FEATURES];
+        let row = |at| [if at < 500 { 50 } else { 150 }; WIDTH];
         batch((0..1000).map(row).collect(), (0..1000).map(outcome).collect())
     }
 

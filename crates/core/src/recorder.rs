@@ -2,6 +2,8 @@
 //! Keys are sampled by their fingerprint, so that each kept key has its complete history.
 //! Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015, section 3.
 
+use crate::context::Context;
+
 /// Fingerprints are sampled by their remainder modulo this; a power of two.
 pub const MODULUS: u64 = 1 << 24;
 
@@ -9,7 +11,7 @@ pub const MODULUS: u64 = 1 << 24;
 const AWAITED: usize = 1024;
 
 /// Weights above this are recorded as this.
-const LARGEST: u64 = (1 << 60) - 1;
+const LARGEST: u64 = (1 << 44) - 1;
 
 /// What an access did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +50,17 @@ impl Op {
 struct Row {
     key: u64,
     time: i64,
-    /// Weight, op and hit flag in one word.
+    /// Weight, context, op and hit flag in one word.
     what: u64,
 }
 
 impl Row {
     const fn weight(self) -> u64 {
-        self.what >> 4
+        self.what >> 20
+    }
+
+    const fn context(self) -> u16 {
+        (self.what >> 4) as u16
     }
 
     const fn op(self) -> u8 {
@@ -79,6 +85,8 @@ pub struct Columns {
     pub key: Vec<u8>,
     /// 8 bytes each: weights, 1 where unknown.
     pub size: Vec<u8>,
+    /// 4 bytes each: contexts of what was stored; 0 of other accesses.
+    pub context: Vec<u8>,
     /// 1 byte each: numbers of the ops.
     pub op: Vec<u8>,
     /// 1 bit each, from the lowest on: whether the key was there.
@@ -108,6 +116,7 @@ impl Rows {
             time: words(|row| row.time as u64),
             key: words(|row| row.key),
             size: words(|row| row.weight()),
+            context: rows.iter().flat_map(|row| u32::from(row.context()).to_le_bytes()).collect(),
             op: rows.iter().map(|row| row.op()).collect(),
             hit: rows.chunks(8).map(bits).collect(),
             sequence: bytes((0..rows.len()).map(|at| self.first + at as u64)),
@@ -167,7 +176,7 @@ impl Recorder {
 
     /// Records an access; true when it is the first of all, or fills half of the buffer. `time` is milliseconds since the
     /// epoch; a clock that went back is taken to have stood still. A set that follows a miss of its key is a load.
-    pub fn record(&mut self, op: Op, key: u64, time: i64, weight: u64, hit: bool) -> bool {
+    pub fn record(&mut self, op: Op, key: u64, time: i64, (weight, context): (u64, Context), hit: bool) -> bool {
         let op = self.settle(op, key, hit);
         self.sequence += 1;
         if self.rows.len() == self.capacity {
@@ -175,7 +184,8 @@ impl Recorder {
             return false;
         }
         self.latest = self.latest.max(time);
-        let what = weight.min(LARGEST) << 4 | (op as u64) << 1 | u64::from(hit);
+        let context = u64::from(u16::from_le_bytes(context));
+        let what = weight.min(LARGEST) << 20 | context << 4 | (op as u64) << 1 | u64::from(hit);
         self.rows.push(Row { key, time: self.latest, what });
         self.sequence == 1 || self.rows.len() == self.capacity.div_ceil(2)
     }

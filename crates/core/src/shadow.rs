@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use crate::access::{Access, NEVER, mix};
 use crate::chance::Chance;
 use crate::chooser::Chooser;
+use crate::context::NO_CONTEXT;
 use crate::history::{History, Residents};
 use crate::line::Line;
 use crate::memory::count_memory;
@@ -20,7 +21,7 @@ const TOLD_HITS: u16 = 2;
 
 /// An access as experts see it: all that lines remember of an id is its print.
 pub fn told(print: u32, weight: u64) -> Access {
-    Access { id: mix(u64::from(print)), tick: 0, weight, next: NEVER }
+    Access { id: mix(u64::from(print)), tick: 0, weight, next: NEVER, context: NO_CONTEXT }
 }
 
 /// What a classical policy would hold.
@@ -47,7 +48,8 @@ impl Shadow {
             let Access { id, weight, .. } = *access;
             let weight = NonZeroU64::new(weight).unwrap_or(NonZeroU64::MIN);
             let lifetime = Lifetime::IMMORTAL;
-            let arrival = Arrival { id, key: (), value: (), weight, lifetime, tags: Box::default() };
+            let arrival =
+                Arrival { id, key: (), value: (), weight, lifetime, tags: Box::default(), context: NO_CONTEXT };
             self.0.put(arrival, 0, |()| true, &mut Removals::default());
         }
         hit

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::access::{NEVER, Tick, mix};
+use crate::context::{Context, NO_CONTEXT};
 use crate::diary::Student;
 use crate::error::Error;
 use crate::policy::Setting;
@@ -39,6 +40,7 @@ pub type IdMap<V> = HashMap<u64, V, BuildHasherDefault<Identity>>;
 pub struct Accesses {
     ids: Vec<u64>,
     sizes: Option<Vec<u64>>,
+    contexts: Option<Vec<Context>>,
     next: Arc<[Tick]>,
     unique: usize,
     unique_bytes: u64,
@@ -64,7 +66,17 @@ impl Accesses {
         }
         let size = |at: usize| sizes.as_ref().map_or(1, |sizes| sizes[at]);
         let unique_bytes = later.values().map(|&first| size(first)).sum();
-        Self { unique: later.len(), unique_bytes, ids: keys, sizes, next: next.into() }
+        Self { unique: later.len(), unique_bytes, ids: keys, sizes, contexts: None, next: next.into() }
+    }
+
+    /// The same, knowing the context of each access.
+    ///
+    /// # Panics
+    /// When there is not one for each access.
+    #[must_use]
+    pub fn with_contexts(self, contexts: Vec<Context>) -> Self {
+        assert!(contexts.len() == self.len(), "columns of one length");
+        Self { contexts: Some(contexts), ..self }
     }
 
     /// Number of accesses.
@@ -95,6 +107,10 @@ impl Accesses {
     #[must_use]
     pub fn next(&self) -> &[Tick] {
         &self.next
+    }
+
+    fn context(&self, at: usize) -> Context {
+        self.contexts.as_ref().map_or(NO_CONTEXT, |contexts| contexts[at])
     }
 
     pub(crate) fn size(&self, at: usize) -> u64 {
@@ -168,13 +184,13 @@ impl Simulation {
         let range: Range<usize> = start..start.saturating_add(steps).min(self.accesses.len());
         let accesses = Arc::clone(&self.accesses);
         for at in range.clone() {
-            let (id, size) = (accesses.ids[at], accesses.size(at));
+            let (id, size, context) = (accesses.ids[at], accesses.size(at), accesses.context(at));
             let hit = self.store.get(id, 0, Accept::Fresh, |()| true).is_some();
             if hit {
                 self.counts.hits += 1;
                 self.counts.hit_bytes += size;
             } else {
-                self.store.put(self.arrival(id, size), 0, |()| true, &mut self.removed);
+                self.store.put(self.arrival(id, size, context), 0, |()| true, &mut self.removed);
                 self.removed.clear();
             }
             self.counts.bytes += size;
@@ -184,11 +200,11 @@ impl Simulation {
         self.counts
     }
 
-    fn arrival(&self, id: u64, size: u64) -> Arrival<(), ()> {
+    fn arrival(&self, id: u64, size: u64, context: Context) -> Arrival<(), ()> {
         let weight = match self.weights {
             Weights::Unit => NonZeroU64::MIN,
             Weights::Size => NonZeroU64::new(size).unwrap_or(NonZeroU64::MIN),
         };
-        Arrival { id, key: (), value: (), weight, lifetime: Lifetime::IMMORTAL, tags: Box::default() }
+        Arrival { id, key: (), value: (), weight, lifetime: Lifetime::IMMORTAL, tags: Box::default(), context }
     }
 }

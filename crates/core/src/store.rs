@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::access::{Access, NEVER, Nanos, Slot, Tick};
 use crate::chance::Chance;
+use crate::context::{Context, NO_CONTEXT};
 use crate::diary::Student;
 use crate::error::Error;
 use crate::learner::{Explanation, Learner};
@@ -37,6 +38,8 @@ pub struct Arrival<K, V> {
     pub lifetime: Lifetime,
     /// Its tags.
     pub tags: Box<[Tag]>,
+    /// What kind of key it is.
+    pub context: Context,
 }
 
 /// What a lookup may return.
@@ -245,7 +248,7 @@ impl<K, V> Store<K, V> {
         } else if let Some(window) = &mut self.window {
             window.weigh(arrival.id, arrival.weight.get());
         }
-        let access = self.access(arrival.id, arrival.weight, self.tick - 1);
+        let access = Access { context: arrival.context, ..self.access(arrival.id, arrival.weight, self.tick - 1) };
         self.sweep(now, SWEEP, removed);
         let resident = self.table.find(arrival.id, same);
         if access.weight > self.capacity {
@@ -320,7 +323,7 @@ impl<K, V> Store<K, V> {
             Some(oracle) => oracle.get(tick as usize).copied().unwrap_or(NEVER),
             None => NEVER,
         };
-        Access { id, tick, weight: weight.get(), next }
+        Access { id, tick, weight: weight.get(), next, context: NO_CONTEXT }
     }
 
     /// Notes an access in the window, if the key is in its sample.

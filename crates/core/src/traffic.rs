@@ -5,7 +5,7 @@ use crate::line::{Line, Time};
 /// Bins per factor of two of times.
 pub const TIME_STEPS: i32 = 5;
 /// The bin of a time of exactly one capacity.
-const UNITY: i32 = 110;
+pub const UNITY: i32 = 110;
 /// The last bin; the values above it say why there is no time.
 const LAST: i32 = 250;
 /// Half-lives of the three access counters, in halves of the capacity.

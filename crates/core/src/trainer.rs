@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::boost::{Shape, boost};
 use crate::chance::Chance;
+use crate::context::{Context, Habits, NO_CONTEXT};
 use crate::descent::{Schedule, descend};
-use crate::features::{BATCH, Row, columns};
+use crate::features::{BATCH, FEATURES, Row, columns};
 use crate::line::{Line, Time};
 use crate::memory::count_memory;
 use crate::predictor::{Model, SCORE_ONE, SOON};
@@ -36,6 +37,7 @@ const DESCENT: Schedule = Schedule { epochs: 1, rate: 2e-3 };
 
 struct Sample {
     row: Row,
+    context: Context,
     print: u32,
     taken: Time,
     /// Time until the next access; 0 while it is waited for.
@@ -69,6 +71,8 @@ pub struct Outcome {
 pub struct Batch {
     /// Features.
     pub rows: Vec<Row>,
+    /// The contexts of their keys.
+    pub contexts: Vec<Context>,
     /// What became of them.
     pub outcomes: Vec<Outcome>,
     /// Which of them were in no batch before.
@@ -112,14 +116,14 @@ impl Trainer {
         if self.waits_for(line) {
             return;
         }
-        let sample = Sample { row, print: line.print, taken: now, wait: 0 };
+        let sample = Sample { row, context: line.context, print: line.print, taken: now, wait: 0 };
         let at = self.total % ROWS;
         if at < self.samples.len() {
             self.samples[at] = sample;
         } else {
             self.samples.push(sample);
         }
-        line.sample = at as u32 + 1;
+        line.sample = at as u16 + 1;
         self.total += 1;
     }
 
@@ -153,12 +157,14 @@ impl Trainer {
     /// What to learn from, when enough has changed since the last time.
     ///
     /// Only samples older than a capacity: among younger ones those that returned would be the ones with short waits.
-    pub fn take_batch(&mut self, now: Time, entries: u32, model: &Arc<Model>) -> Option<Batch> {
+    pub fn take_batch(&mut self, now: Time, entries: u32, model: &Arc<Model>, habits: &Habits) -> Option<Batch> {
         if !self.is_due() {
             return None;
         }
         let mature = |sample: &&Sample| now.wrapping_sub(sample.taken) >= entries;
-        let rows: Vec<Row> = self.samples.iter().filter(mature).map(|sample| sample.row).collect();
+        let mut rows: Vec<Row> = self.samples.iter().filter(mature).map(|sample| sample.row).collect();
+        let contexts: Vec<Context> = self.samples.iter().filter(mature).map(|sample| sample.context).collect();
+        tell(&mut rows, &contexts, habits);
         if rows.len() < FEWEST {
             self.next_fit = self.total + FEWEST / 3;
             return None;
@@ -174,7 +180,8 @@ impl Trainer {
         let unseen = self.samples.iter().filter(mature).enumerate().filter(|(_, sample)| is_unseen(sample));
         let unseen = unseen.map(|(at, _)| at as u32).collect();
         let seed = self.seed ^ self.total as u64;
-        Some(Batch { rows, outcomes, unseen, entries, model: Arc::clone(model), seed, imputes: self.imputes })
+        let (model, imputes) = (Arc::clone(model), self.imputes);
+        Some(Batch { rows, contexts, outcomes, unseen, entries, model, seed, imputes })
     }
 }
 
@@ -187,7 +194,7 @@ pub fn target(time: f32, entries: u32) -> f32 {
 /// Learns from `batch`: a network goes on learning, and trees learn what the prior does not know. Pure: it may run
 /// anywhere, and be installed later.
 #[must_use]
-pub fn fit(batch: &Batch) -> Model {
+pub fn fit(batch: &Batch) -> (Model, Habits) {
     let mut chance = Chance::new(batch.seed);
     let targets = targets(batch);
     let prior = match &*batch.model.prior {
@@ -195,7 +202,18 @@ pub fn fit(batch: &Batch) -> Model {
         Prior::Forest(_) | Prior::Trees(_) => Arc::clone(&batch.model.prior),
     };
     let residuals = residuals(&prior, &batch.rows, &targets);
-    Model { residual: boost(&batch.rows, &residuals, &SHAPE, &mut chance), prior }
+    let habits = Habits::learn(&batch.contexts, &targets, &residuals);
+    let mut rows = batch.rows.clone();
+    tell(&mut rows, &batch.contexts, &habits);
+    (Model { residual: boost(&rows, &residuals, &SHAPE, &mut chance), prior }, habits)
+}
+
+/// Writes habits into rows that were taken when others were known.
+fn tell(rows: &mut [Row], contexts: &[Context], habits: &Habits) {
+    for (row, &context) in rows.iter_mut().zip(contexts).filter(|(_, context)| **context != NO_CONTEXT) {
+        let (known, hints) = row.split_at_mut(FEATURES);
+        habits.tell(context, known[0], hints);
+    }
 }
 
 /// The target of each row.
@@ -234,12 +252,13 @@ fn believe(outcome: Outcome, believed: f32, entries: u32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::FEATURES;
+    use crate::features::WIDTH;
     use crate::traffic::Traffic;
 
     fn batch(outcome: impl Fn(u32) -> Outcome) -> Batch {
         Batch {
-            rows: (0..2000u32).map(|at| [(at % 250) as u8; FEATURES]).collect(),
+            rows: (0..2000u32).map(|at| [(at % 250) as u8; WIDTH]).collect(),
+            contexts: vec![NO_CONTEXT; 2000],
             outcomes: (0..2000u32).map(|at| outcome(at % 250)).collect(),
             unseen: Vec::new(),
             entries: 100,
@@ -250,19 +269,19 @@ mod tests {
     }
 
     fn score(model: &Model, value: u8) -> f32 {
-        model.scores(&columns(&[[value; FEATURES]]))[0] as f32 / SCORE_ONE
+        model.scores(&columns(&[[value; WIDTH]]))[0] as f32 / SCORE_ONE
     }
 
     #[test]
     fn keys_that_return_late_score_above_those_that_return_soon() {
-        let model = fit(&batch(|value| Outcome { time: if value < 100 { 50 } else { 800 }, returned: true }));
+        let (model, _) = fit(&batch(|value| Outcome { time: if value < 100 { 50 } else { 800 }, returned: true }));
         assert!((score(&model, 20) - target(50.0, 100)).abs() < 0.2);
         assert!((score(&model, 200) - target(800.0, 100)).abs() < 0.2);
     }
 
     #[test]
     fn keys_that_have_not_returned_are_believed_to_take_longer() {
-        let model = fit(&batch(|value| Outcome { time: 200, returned: value < 100 }));
+        let (model, _) = fit(&batch(|value| Outcome { time: 200, returned: value < 100 }));
         assert!(score(&model, 200) > score(&model, 20) + 0.4);
         let believed = |time, believed| believe(Outcome { time, returned: false }, believed, 100).to_bits();
         assert_eq!(believed(200, 3.5), 3.5f32.to_bits());
@@ -273,8 +292,8 @@ mod tests {
     fn a_sample_is_closed_by_the_next_access_of_its_key() {
         let mut trainer = Trainer::new(1);
         let mut line = Line::new(7, 0, 1, &Traffic::default());
-        trainer.sample(&mut line, [0; FEATURES], 10);
-        trainer.sample(&mut line, [1; FEATURES], 12);
+        trainer.sample(&mut line, [0; WIDTH], 10);
+        trainer.sample(&mut line, [1; WIDTH], 12);
         trainer.close(&mut line, 25);
         assert_eq!((trainer.total, trainer.samples[0].wait, line.sample), (1, 15, 0));
     }
@@ -284,15 +303,15 @@ mod tests {
         let mut trainer = Trainer::new(1);
         for print in 0..1000 {
             let mut line = Line::new(print, 0, 1, &Traffic::default());
-            trainer.sample(&mut line, [0; FEATURES], print);
+            trainer.sample(&mut line, [0; WIDTH], print);
         }
-        assert!(trainer.take_batch(1000, 1001, &Arc::default()).is_none());
+        assert!(trainer.take_batch(1000, 1001, &Arc::default(), &Habits::default()).is_none());
         trainer.total += FEWEST;
-        let batch = trainer.take_batch(1900, 1000, &Arc::default()).expect("901 are mature");
+        let batch = trainer.take_batch(1900, 1000, &Arc::default(), &Habits::default()).expect("901 are mature");
         assert_eq!((batch.rows.len(), batch.unseen.len()), (901, 901));
-        assert!(trainer.take_batch(1900, 1000, &Arc::default()).is_none(), "nothing new");
+        assert!(trainer.take_batch(1900, 1000, &Arc::default(), &Habits::default()).is_none(), "nothing new");
         trainer.total += BETWEEN.1;
-        let batch = trainer.take_batch(1920, 1000, &Arc::default()).expect("920 are mature");
+        let batch = trainer.take_batch(1920, 1000, &Arc::default(), &Habits::default()).expect("920 are mature");
         assert_eq!((batch.rows.len(), batch.unseen), (921, (901..921).collect()));
     }
 }

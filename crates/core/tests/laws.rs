@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use forecache_core::access::{Access, NEVER, Slot, Tick, mix};
+use forecache_core::context::NO_CONTEXT;
 use forecache_core::error::Error;
 use forecache_core::policy::{self, POLICIES, Policy, Setting};
 use forecache_core::removed::Removals;
@@ -73,7 +74,15 @@ impl Shop {
                 let expires_at = ttl.map_or(FOREVER, |ttl| self.now + ttl);
                 let lifetime = Lifetime { stored_at: self.now, fresh_until: expires_at, expires_at, load_time: 0 };
                 let weight = NonZeroU64::new(weight).expect("at least 1");
-                let arrival = Arrival { id: mix(key), key, value: (), weight, lifetime, tags: Box::default() };
+                let arrival = Arrival {
+                    id: mix(key),
+                    key,
+                    value: (),
+                    weight,
+                    lifetime,
+                    tags: Box::default(),
+                    context: NO_CONTEXT,
+                };
                 self.store.put(arrival, self.now, |&other| other == key, &mut removed);
             }
             Event::Remove(key) => {
@@ -99,7 +108,7 @@ impl Driver {
 
     fn access(&mut self, slot: Slot, weight: u64) -> Access {
         self.tick += 1;
-        Access { id: mix(u64::from(slot)), tick: self.tick, weight, next: NEVER }
+        Access { id: mix(u64::from(slot)), tick: self.tick, weight, next: NEVER, context: NO_CONTEXT }
     }
 
     /// Accesses slot `slot`, which always holds the same key.

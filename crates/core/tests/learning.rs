@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use forecache_core::access::mix;
 use forecache_core::chance::Chance;
+use forecache_core::context::NO_CONTEXT;
 use forecache_core::learner::Learning;
 use forecache_core::model_file::encode;
 use forecache_core::policy::Setting;
@@ -20,7 +21,15 @@ const CAPACITY: u64 = 200;
 
 fn arrival(key: u64) -> Arrival<u64, ()> {
     let lifetime = Lifetime::IMMORTAL;
-    Arrival { id: mix(key), key, value: (), weight: NonZeroU64::MIN, lifetime, tags: Box::default() }
+    Arrival {
+        id: mix(key),
+        key,
+        value: (),
+        weight: NonZeroU64::MIN,
+        lifetime,
+        tags: Box::default(),
+        context: NO_CONTEXT,
+    }
 }
 
 /// Looks a key up, and stores it where it is absent; true when it was there.

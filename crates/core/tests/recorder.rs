@@ -13,26 +13,27 @@ proptest! {
     #[test]
     fn every_access_is_drained_or_dropped(
         capacity in 1_usize..20,
-        batches in vec(vec((ops(), any::<u64>(), any::<i64>(), any::<u64>(), any::<bool>()), 0..40), 1..5),
+        batches in vec(vec((ops(), any::<u64>(), any::<i64>(), any::<(u64, [u8; 2])>(), any::<bool>()), 0..40), 1..5),
     ) {
         let mut recorder = Recorder::new(capacity);
         let (mut offered, mut drained, mut latest) = (0, 0, i64::MIN);
         for batch in batches {
             let kept = batch.len().min(capacity);
-            for &(op, key, time, weight, hit) in &batch {
-                recorder.record(op, key, time, weight, hit);
+            for &(op, key, time, stored, hit) in &batch {
+                recorder.record(op, key, time, stored, hit);
             }
             let rows = recorder.drain();
             let columns = rows.columns();
             recorder.reuse(rows);
             prop_assert_eq!(columns.rows, kept);
             prop_assert_eq!(columns.hit.len(), kept.div_ceil(8));
-            for (at, &(op, key, time, weight, hit)) in batch.iter().take(kept).enumerate() {
+            for (at, &(op, key, time, (weight, context), hit)) in batch.iter().take(kept).enumerate() {
                 let word = |column: &[u8]| u64::from_le_bytes(column[8 * at..8 * at + 8].try_into().expect("8 bytes"));
                 latest = latest.max(time);
                 prop_assert_eq!(word(&columns.key), key);
                 prop_assert_eq!(word(&columns.time), latest as u64);
-                prop_assert_eq!(word(&columns.size), weight.min((1 << 60) - 1));
+                prop_assert_eq!(word(&columns.size), weight.min((1 << 44) - 1));
+                prop_assert_eq!(&columns.context[4 * at..4 * at + 4], [context[0], context[1], 0, 0]);
                 prop_assert_eq!(word(&columns.sequence), offered + at as u64);
                 prop_assert_eq!(columns.hit[at / 8] >> (at % 8) & 1 == 1, hit);
                 prop_assert!(op == Op::Set || columns.op[at] == op as u8);

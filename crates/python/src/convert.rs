@@ -76,6 +76,14 @@ pub fn column(values: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
     PyBuffer::<u64>::get(values)?.to_vec(values.py())
 }
 
+/// A column of a trace: any contiguous buffer of unsigned 16-bit integers.
+pub fn short_column(values: &Bound<'_, PyAny>) -> PyResult<Vec<u16>> {
+    if values.len()? == 0 {
+        return Ok(Vec::new());
+    }
+    PyBuffer::<u16>::get(values)?.to_vec(values.py())
+}
+
 /// The core's errors are about arguments.
 pub fn error(error: &Error) -> PyErr {
     PyValueError::new_err(error.to_string())

@@ -1,5 +1,6 @@
 //! What a policy that learns tells of itself, as Python objects.
 
+use forecache_core::context::HINT_NAMES;
 use forecache_core::features::NAMES;
 use forecache_core::learner::{Explanation, Learning};
 use forecache_core::policy::Objective;
@@ -22,7 +23,7 @@ pub fn objective(name: &str) -> PyResult<Objective> {
 
 pub fn explanation<'py>(py: Python<'py>, found: &Explanation, learning: &Learning) -> PyResult<Bound<'py, PyDict>> {
     let features = PyDict::new(py);
-    for (name, value) in NAMES.iter().zip(found.row) {
+    for (name, value) in NAMES.iter().chain(&HINT_NAMES).zip(found.row) {
         features.set_item(name, value)?;
     }
     let told = state(py, learning)?;

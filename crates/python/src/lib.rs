@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod clock;
+mod context;
 mod convert;
 mod copies;
 mod curve;
@@ -29,6 +30,8 @@ mod _core {
 
     #[pymodule_export]
     use crate::clock::now;
+    #[pymodule_export]
+    use crate::context::context;
     #[pymodule_export]
     use crate::copies::{Copy, CopyReader};
     #[pymodule_export]

@@ -6,7 +6,7 @@ use forecache_core::boost::{Shape, boost};
 use forecache_core::chance::Chance;
 use forecache_core::dataset::{self, Example};
 use forecache_core::error::Error;
-use forecache_core::features::{BATCH, FEATURES, Row, columns};
+use forecache_core::features::{BATCH, FEATURES, MISSING, Row, columns};
 use forecache_core::model_file;
 use forecache_core::network::{Layer, Network};
 use forecache_core::policy::Setting;
@@ -153,7 +153,7 @@ pub fn training_rows<'py>(
     let found = py.detach(|| dataset::examples(&accesses, policy, &setting, weights, prior, most));
     let found = found.map_err(|error| convert::error(&error))?;
     let column = |of: fn(&Example) -> u64| PyBytes::new(py, &bytes(found.iter().map(of), u64::to_ne_bytes));
-    let rows: Vec<u8> = found.iter().flat_map(|example| example.row).collect();
+    let rows: Vec<u8> = found.iter().flat_map(|example| example.row.into_iter().take(FEATURES)).collect();
     Ok([
         PyBytes::new(py, &rows),
         column(|example| example.position),
@@ -206,7 +206,7 @@ fn values<T: Element>(values: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
 fn rows_of(rows: &Bound<'_, PyAny>) -> PyResult<Vec<Row>> {
     let rows = values::<u8>(rows)?;
     if rows.len() % FEATURES == 0 {
-        let row = |row: &[u8]| std::array::from_fn(|at| row[at]);
+        let row = |row: &[u8]| std::array::from_fn(|at| row.get(at).copied().unwrap_or(MISSING));
         return Ok(rows.chunks_exact(FEATURES).map(row).collect());
     }
     Err(PyValueError::new_err(format!("the rows do not fit; expected {FEATURES} bytes for each")))

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use forecache_core::access::mix;
+use forecache_core::context::{Context, NO_CONTEXT};
 use forecache_core::fingerprint::{Fingerprints, Kind};
 use forecache_core::recorder::{self, Op, keeps, threshold};
 use pyo3::exceptions::PyValueError;
@@ -50,7 +51,14 @@ impl Note<'_> {
     #[must_use]
     #[inline]
     pub fn record(&self, op: Op, weight: u64, hit: bool) -> bool {
-        self.recorder.lock().record(op, self.key, self.time, weight, hit)
+        self.record_store(op, weight, hit, NO_CONTEXT)
+    }
+
+    /// The same, of an access that brings a value, and so tells what kind of key it is.
+    #[must_use]
+    #[inline]
+    pub fn record_store(&self, op: Op, weight: u64, hit: bool, context: Context) -> bool {
+        self.recorder.lock().record(op, self.key, self.time, (weight, context), hit)
     }
 }
 
@@ -90,6 +98,7 @@ impl Recorder {
             ("time", &columns.time),
             ("key", &columns.key),
             ("size", &columns.size),
+            ("context", &columns.context),
             ("op", &columns.op),
             ("hit", &columns.hit),
             ("sequence", &columns.sequence),

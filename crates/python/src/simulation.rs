@@ -19,14 +19,28 @@ pub struct Accesses(Arc<simulate::Accesses>);
 #[pymethods]
 impl Accesses {
     #[new]
-    #[pyo3(signature = (keys, sizes=None))]
-    fn new(py: Python<'_>, keys: &Bound<'_, PyAny>, sizes: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (keys, sizes=None, contexts=None))]
+    fn new(
+        py: Python<'_>,
+        keys: &Bound<'_, PyAny>,
+        sizes: Option<&Bound<'_, PyAny>>,
+        contexts: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         let keys = convert::column(keys)?;
         let sizes = sizes.map(convert::column).transpose()?;
         if sizes.as_ref().is_some_and(|sizes| sizes.len() != keys.len()) {
             return Err(PyValueError::new_err("keys and sizes differ in length; expected one size for each key"));
         }
-        Ok(Self(Arc::new(py.detach(|| simulate::Accesses::new(keys, sizes)))))
+        let contexts = contexts.map(convert::short_column).transpose()?;
+        if contexts.as_ref().is_some_and(|contexts| contexts.len() != keys.len()) {
+            let message = "keys and contexts differ in length; expected one context for each key";
+            return Err(PyValueError::new_err(message));
+        }
+        let contexts = contexts.map(|contexts| contexts.into_iter().map(u16::to_le_bytes).collect());
+        Ok(Self(Arc::new(py.detach(|| {
+            let accesses = simulate::Accesses::new(keys, sizes);
+            if let Some(contexts) = contexts { accesses.with_contexts(contexts) } else { accesses }
+        }))))
     }
 
     fn __len__(&self) -> usize {

@@ -45,6 +45,8 @@ pub struct Store {
     weigher: Option<Object>,
     listener: Option<Object>,
     recorder: Option<Py<Recorder>>,
+    /// Whether the policy, or the recorder, wants to know what kind of key it is told of.
+    tells_contexts: bool,
     /// Largest total weight of the entries.
     #[pyo3(get)]
     capacity: u64,
@@ -88,7 +90,10 @@ impl Store {
         }
         let aging = Aging { ttl: ttl.map_or(FOREVER, convert::nanos), stale_ttl: convert::nanos(stale_ttl), jitter };
         let has_aged = AtomicBool::new(aging.ttl != FOREVER);
-        Ok(Self { shards, aging, has_aged, started: Instant::now(), clock, weigher, listener, recorder, capacity })
+        let learns = shards.iter().next().is_some_and(|shard| shard.store.learner().is_some());
+        let tells_contexts = learns || recorder.is_some();
+        let started = Instant::now();
+        Ok(Self { shards, aging, has_aged, started, clock, weigher, listener, recorder, tells_contexts, capacity })
     }
 
     /// Makes the methods that are called most as fast in a subclass as here.

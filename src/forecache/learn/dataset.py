@@ -24,7 +24,7 @@ with extra(TRACES):
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["MOST_ROWS", "Bools", "Dataset", "Floats", "Rows", "Split", "Waits", "accesses_of", "log_waits", "split"]
+__all__ = ["MOST_ROWS", "Bools", "Dataset", "Floats", "Rows", "Split", "Waits", "log_waits", "split"]
 
 Rows = npt.NDArray[np.uint8]  # of shape (rows, features)
 Waits = npt.NDArray[np.uint64]
@@ -77,8 +77,7 @@ class Dataset:
         """
         if len(trace) == 0:
             raise EmptyTraceError(f"trace {trace.name!r} has no access; expected at least one")
-        accesses = accesses_of(trace)
-        found = _core.training_rows(accesses, capacity, weights=weights, seed=seed, most=most, model=model)
+        found = _core.training_rows(trace.accesses(), capacity, weights=weights, seed=seed, most=most, model=model)
         rows = np.frombuffer(found[0], dtype=np.uint8).reshape(-1, len(_core.FEATURES))
         position, wait, entries = (np.frombuffer(column, dtype=np.uint64) for column in found[1:])
         return cls(rows, position, wait, np.uint64(len(trace)) - position, entries)
@@ -117,12 +116,6 @@ def log_waits(waits: Waits, entries: Waits) -> Floats:
     """log2(min(wait / entries, horizon) + 0.05), as the core has it: what predictors predict, shape (n,)."""
     targets = _core.targets(np.ascontiguousarray(waits).data, np.ascontiguousarray(entries).data)
     return np.frombuffer(targets, dtype=np.float32).astype(np.float64)
-
-
-def accesses_of(trace: Trace) -> _core.Accesses:
-    """The trace as the core replays it."""
-    sizes = np.ascontiguousarray(trace.size).view(np.uint64)
-    return _core.Accesses(np.ascontiguousarray(trace.key).data, sizes.data)
 
 
 class Split(NamedTuple):

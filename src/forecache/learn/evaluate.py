@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forecache import _core
 from forecache.extras import TRACES, extra
-from forecache.learn.dataset import Dataset, Split, accesses_of, log_waits
+from forecache.learn.dataset import Dataset, Split, log_waits
 from forecache.learn.metrics import (
     Bucket,
     area_under_curve,
@@ -189,7 +189,7 @@ def held_out_hits(
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> list[HeldOut]:
     """Replays the trace through every policy, and through the learned one with every model; counts after the cut."""
-    accesses = accesses_of(part.trace)
+    accesses = part.trace.accesses()
     files = {name: model.to_bytes() for name, model in models.items()}
     named = [(name, seed) for name in policies for seed in (seeds if name == LEARNED else seeds[:1])]
     cells = [*named, *((name, seed) for name in models for seed in seeds)]

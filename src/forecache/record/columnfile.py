@@ -28,8 +28,8 @@ METADATA_KEY: Final = "trace"
 LEVEL: Final = 3  # of zstd
 CHUNK: Final = 1 << 20  # bytes
 
-BOOLEAN, INT64, BYTE_ARRAY = 0, 2, 6  # physical types
-UTF8, UINT_64, INT_64 = 0, 14, 18  # converted types
+BOOLEAN, INT32, INT64, BYTE_ARRAY = 0, 1, 2, 6  # physical types
+UTF8, UINT_16, UINT_64, INT_64 = 0, 12, 14, 18  # converted types
 PLAIN, RLE, RLE_DICTIONARY = 0, 3, 8  # encodings
 ZSTD: Final = 6
 DATA_PAGE, DICTIONARY_PAGE = 0, 2
@@ -50,6 +50,7 @@ COLUMNS: Final = {
     "hit": Column(BOOLEAN, None),  # whether the key was there
     "sequence": Column(INT64, UINT_64),  # position in what the node recorded; gaps were dropped
     "node": Column(INT64, UINT_64),  # drawn by chance for each recorder
+    "context": Column(INT32, UINT_16),  # what kind of key it is, of values that are stored; else 0
 }
 
 

@@ -1,8 +1,8 @@
 """History: the files of access logs read back as a trace.
 
 Of the rows of a log, gets and sets are accesses. A load is no access of its own: it tells the size of the value that
-its get missed. What follows a deletion of a key is another key, since no policy could have served it: a replay misses
-where the live cache had to. What was deleted keeps its room in a replay until it is evicted.
+its get missed, and the context of its key. What follows a deletion of a key is another key, since no policy could have
+served it: a replay misses where the live cache had to. What was deleted keeps its room in a replay until it is evicted.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ SCHEMA: Final = {
     "hit": pl.Boolean,
     "sequence": pl.UInt64,
     "node": pl.UInt64,
+    "context": pl.UInt16,
 }
 ORDER: Final = ("time", "node", "sequence")  # of accesses; on one node, that of its sequence
 GOLDEN: Final = 0x9E37_79B9_7F4A_7C15  # 2^64 / golden ratio: multiples of it differ in all bits
@@ -115,18 +116,21 @@ def fold(rows: pl.DataFrame, metadata: Mapping[str, Any], where: Path) -> Trace:
     deleted = pl.col("op") == "delete"
     rows = rows.with_columns(
         size=pl.when(pl.col("size") > UNKNOWN_SIZE).then("size").backward_fill().forward_fill().over("key"),
+        context=pl.when(pl.col("context") > 0).then("context").backward_fill().forward_fill().over("key"),
         deletions=(deleted & pl.col("hit")).cum_sum().over("key") + (pl.col("op") == "clear").cum_sum(),
     )
     accesses = rows.filter(pl.col("op").is_in(list(ACCESSES)))
     if accesses.height == 0:
         raise EmptyTraceError(f"{where}: no get and no set in this log; record some first")
     gets = accesses.filter(pl.col("op") == "get")
+    context = accesses["context"].fill_null(0).to_numpy()
     live = {"gets": gets.height, "hits": int(gets["hit"].sum()), "deletes": int(rows.select(deleted.sum()).item())}
     return Trace.from_columns(
         renamed(accesses["key"].to_numpy(), accesses["deletions"].to_numpy()),
         time=accesses["time"].to_numpy(),
         size=accesses["size"].fill_null(UNKNOWN_SIZE).to_numpy(),
         op=accesses["op"].replace_strict(ACCESSES, return_dtype=pl.UInt8).to_numpy(),
+        context=context if context.any() else None,
         name=str(metadata.get("name", where.stem)),
         metadata={**metadata, "source": f"access log, version {metadata['log']}", "live": live},
     )

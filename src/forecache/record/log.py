@@ -21,7 +21,7 @@ from forecache.units import parse_duration, parse_size
 
 __all__ = ["AccessLog", "LogStats"]
 
-VERSION: Final = 1  # of the columns and of what they mean
+VERSION: Final = 2  # of the columns and of what they mean
 BUFFER: Final = 2**18  # accesses; 24 bytes each, twice
 LEAST_BUFFER: Final = 2
 PUBLIC: Final = bytes(16)  # the secret of those who gave none

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from forecache import _core
 from forecache.errors import TraceFormatError
 from forecache.extras import TRACES, extra
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "UNKNOWN_SIZE", "Op", "Trace"]
 
 COLUMNS: Final = {"time": "int64", "key": "uint64", "size": "int64", "op": "uint8"}
+CONTEXT: Final = "uint16"  # of the column that a trace may lack
 UNKNOWN_SIZE: Final = 1  # bytes; a trace in which every size is 1 has no sizes
 
 
@@ -46,6 +48,7 @@ class Trace:
     op: npt.NDArray[np.uint8]  # values of `Op`
     name: str = "trace"
     metadata: Mapping[str, Any] = field(default_factory=dict)  # source, domain, licence, note; what JSON can hold
+    context: npt.NDArray[np.uint16] | None = None  # kinds of the keys, a byte for each view; None where not known
 
     def __post_init__(self) -> None:
         """Checks the columns, and locks views of them.
@@ -53,7 +56,8 @@ class Trace:
         Raises:
             TraceFormatError: a column has another type, shape or range.
         """
-        for column, dtype in COLUMNS.items():
+        known = COLUMNS if self.context is None else {**COLUMNS, "context": CONTEXT}
+        for column, dtype in known.items():
             values = getattr(self, column)
             if values.dtype != dtype or values.shape != self.key.shape or values.ndim != 1:
                 raise TraceFormatError(
@@ -76,6 +80,7 @@ class Trace:
         time: npt.ArrayLike | None = None,
         size: npt.ArrayLike | None = None,
         op: npt.ArrayLike | None = None,
+        context: npt.ArrayLike | None = None,
         name: str = "trace",
         metadata: Mapping[str, Any] | None = None,
     ) -> Trace:
@@ -86,6 +91,8 @@ class Trace:
             time: integers; the index of the access when not given.
             size: bytes, each at least 1; 1, unknown, when not given.
             op: values of `Op`; all `Op.GET` when not given.
+            context: what kinds of key they are, as the learned policy of a live cache is told: a hash from 1 to 255,
+                or 0 for none, in each of the two bytes. `forecache._core.context` makes one of a key.
             name: what reports call it.
             metadata: source, domain, licence, note.
 
@@ -103,6 +110,7 @@ class Trace:
             op=np.full(keys.size, Op.GET, dtype=np.uint8) if op is None else _converted("op", op),
             name=name,
             metadata=dict(metadata or {}),
+            context=None if context is None else _converted("context", context),
         )
 
     @classmethod
@@ -125,7 +133,7 @@ class Trace:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Writes the trace in the format that the suffix names.
 
-        Parquet keeps everything, CSV the four columns, oracleGeneral time, key and size, text the keys.
+        Parquet keeps everything, CSV all but the context, oracleGeneral time, key and size, text the keys.
 
         Raises:
             TraceFormatError: the suffix names no format, the format cannot hold the trace, or the file is not writable.
@@ -144,7 +152,21 @@ class Trace:
         """The accesses of a slice, without copying them."""
         if not isinstance(rows, slice):
             raise TypeError(f"a trace is indexed by a slice, not by {type(rows).__name__}; write trace[10:20]")
-        return Trace(self.time[rows], self.key[rows], self.size[rows], self.op[rows], self.name, self.metadata)
+        return self.take(rows)
+
+    def take(self, rows: slice | npt.NDArray[np.int64]) -> Trace:
+        """The accesses at these positions; of a slice without copying them."""
+        context = None if self.context is None else self.context[rows]
+        columns = (self.time[rows], self.key[rows], self.size[rows], self.op[rows])
+        return Trace(*columns, self.name, self.metadata, context)
+
+    def accesses(self) -> _core.Accesses:
+        """The trace as the core replays it."""
+        with extra(TRACES):
+            import numpy as np
+        sizes = np.ascontiguousarray(self.size).view(np.uint64)
+        context = None if self.context is None else np.ascontiguousarray(self.context).data
+        return _core.Accesses(np.ascontiguousarray(self.key).data, sizes.data, context)
 
     def head(self, n: int) -> Trace:
         """The first `n` accesses, or all if there are fewer."""
@@ -183,14 +205,15 @@ class Trace:
 def _converted(column: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
     with extra(TRACES):
         import numpy as np
+    dtype = COLUMNS.get(column, CONTEXT)
     exact = isinstance(values, list) and all(isinstance(value, int) for value in values)
     given = np.asarray(values, dtype=object if exact else None)  # numpy makes floats of integers around 2^63
     if given.size == 0:
-        return given.astype(COLUMNS[column])
-    limits = np.iinfo(COLUMNS[column])
+        return given.astype(dtype)
+    limits = np.iinfo(dtype)
     if not (exact or given.dtype.kind in "iu") or given.min() < limits.min or given.max() > limits.max:
         raise TraceFormatError(
             f"column {column!r} is {given.dtype}, or has values outside [{limits.min}, {limits.max}]; "
             "expected integers within; scale or hash the values first"
         )
-    return given.astype(COLUMNS[column], copy=False)
+    return given.astype(dtype, copy=False)

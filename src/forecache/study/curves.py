@@ -283,9 +283,7 @@ def simulated(trace: Trace, policy: str, weights: Weights, small: Miniature, see
     expected = len(trace) * small.share
     if len(part) == 0:
         return 0.0
-    keys, sizes = np.ascontiguousarray(part.key), np.ascontiguousarray(part.size).view(np.uint64)
-    accesses = _core.Accesses(keys.data, sizes.data)
-    _, hits, _, _ = _core.Simulation(accesses, policy, small.capacity, weights=weights, seed=seed).run(len(part))
+    _, hits, _, _ = _core.Simulation(part.accesses(), policy, small.capacity, weights=weights, seed=seed).run(len(part))
     return float(np.clip((hits + expected - len(part)) / expected, 0, 1))
 
 
@@ -294,4 +292,4 @@ def sampled(trace: Trace, share: float, seed: int) -> Trace:
     if share >= 1:
         return trace
     rows = np.frombuffer(_core.sampled(np.ascontiguousarray(trace.key).data, share, seed), dtype=np.int64)
-    return Trace(trace.time[rows], trace.key[rows], trace.size[rows], trace.op[rows], trace.name, trace.metadata)
+    return trace.take(rows)

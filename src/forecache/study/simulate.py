@@ -12,14 +12,10 @@ from typing import Final, Literal, NamedTuple, Protocol, get_args
 
 from forecache import _core
 from forecache.errors import CapacityError, ConfigurationError, EmptyTraceError, UnknownPolicyError
-from forecache.extras import TRACES, extra
 from forecache.record.history import timetable_of
 from forecache.record.trace import Trace
 from forecache.study.oracle import next_lookups
 from forecache.units import Capacity, Weights
-
-with extra(TRACES):
-    import numpy as np
 
 __all__ = [
     "BASELINE",
@@ -201,8 +197,7 @@ def starter(trace: Trace, weights: Weights, sets: Sets, seed: int, objective: Ob
     if sets not in get_args(Sets):
         raise ConfigurationError(f"sets is {sets!r}; expected one of {', '.join(get_args(Sets))}")
     if sets == "access" or not trace.op.any():
-        keys, sizes = np.ascontiguousarray(trace.key), np.ascontiguousarray(trace.size).view(np.uint64)
-        accesses = _core.Accesses(keys.data, sizes.data)
+        accesses = trace.accesses()
 
         def simulation(cell: Cell) -> Replay:
             unit = "entries" if weights == "unit" else "bytes"

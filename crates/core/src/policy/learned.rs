@@ -9,6 +9,7 @@ use super::{Policy, Setting};
 use crate::access::{Access, Slot};
 use crate::chance::Chance;
 use crate::chooser::{Candidates, Chooser};
+use crate::context::Habits;
 use crate::diary::{Diary, Noted, Student};
 use crate::features::{BATCH, Row, row};
 use crate::guard::Guard;
@@ -41,12 +42,14 @@ const TOLERATED: usize = 64;
 /// What comes of a batch.
 struct Fitted {
     model: Model,
+    habits: Habits,
     quality: Quality,
 }
 
 impl Fitted {
     fn to(batch: &Batch) -> Self {
-        Self { model: fit(batch), quality: judge(batch) }
+        let (model, habits) = fit(batch);
+        Self { model, habits, quality: judge(batch) }
     }
 }
 
@@ -170,7 +173,8 @@ impl Learned {
         if let Some(fitted) = self.school.turn() {
             self.install(fitted);
         } else if self.trainer.is_due() && self.school.is_free() {
-            let batch = self.trainer.take_batch(self.history.now, self.history.scale.entries, &self.model);
+            let History { now, scale, contexts, .. } = &self.history;
+            let batch = self.trainer.take_batch(*now, scale.entries, &self.model, contexts.habits());
             if let Some(fitted) = batch.and_then(|batch| self.school.teach(move || Fitted::to(&batch))) {
                 self.install(fitted);
             }
@@ -179,6 +183,7 @@ impl Learned {
 
     fn install(&mut self, fitted: Fitted) {
         self.model = Arc::new(fitted.model);
+        self.history.contexts.install(fitted.habits);
         self.quality = fitted.quality;
         self.fits += 1;
     }
@@ -233,7 +238,7 @@ impl Student for Learned {
 
 impl Policy for Learned {
     fn miss(&mut self, access: &Access) {
-        let line = self.history.miss(access.id, access.weight);
+        let line = self.history.miss(access.id, access.weight, access.context);
         let Line { print, sample, .. } = *line;
         if sample != 0 {
             self.trainer.close(&mut self.history.incoming, self.history.now);

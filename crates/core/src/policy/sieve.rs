@@ -56,9 +56,10 @@ impl Policy for Sieve {
 mod tests {
     use super::*;
     use crate::access::NEVER;
+    use crate::context::NO_CONTEXT;
 
     fn access(id: u64, weight: u64) -> Access {
-        Access { id, tick: 0, weight, next: NEVER }
+        Access { id, tick: 0, weight, next: NEVER, context: NO_CONTEXT }
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use forecache_core::access::Nanos;
+use forecache_core::context::NO_CONTEXT;
 use forecache_core::recorder::Op;
 use forecache_core::staleness::{Aging, FOREVER, Freshness, Lifetime};
 use forecache_core::store::{Accept, Arrival};
 use pyo3::prelude::*;
 
 use super::{Object, ObjectDebris, ObjectShard, Store};
+use crate::context::context_of;
 use crate::convert;
 use crate::key::{Probe, id_of, is_native};
 use crate::recorder::{Address, Note};
@@ -61,13 +63,14 @@ impl Store {
         }
         let now = self.now(py)?;
         let mut debris = ObjectDebris::default();
+        let context = if self.tells_contexts { context_of(key) } else { NO_CONTEXT };
         let stayed = self.on_noted_shard(key, |shard, probe, note| {
             let due = note.is_some_and(|note| {
                 let was_there = shard.store.peek(probe.id, now, |key| probe.is(key)).is_some();
-                note.record(op, weight.get(), was_there)
+                note.record_store(op, weight.get(), was_there, context)
             });
             let (id, key) = (probe.id, key.clone().unbind());
-            let arrival = Arrival { id, key, value, weight, lifetime: Lifetime::IMMORTAL, tags };
+            let arrival = Arrival { id, key, value, weight, lifetime: Lifetime::IMMORTAL, tags, context };
             (place(shard, arrival, now, probe, &mut debris), due)
         })?;
         self.report(py, debris);

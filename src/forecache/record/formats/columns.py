@@ -24,6 +24,7 @@ SYNONYMS: Final = {
     "key": ("key", "obj_id", "object_id", "object", "obj", "id", "item", "item_id", "url", "block", "lbn", "lba"),
     "size": ("size", "obj_size", "object_size", "bytes", "length", "value_size"),
     "op": ("op", "operation", "cmd", "command", "method", "request_type"),
+    "context": ("context",),
 }
 CANONICAL: Final = {synonym: name for name, synonyms in SYNONYMS.items() for synonym in synonyms}
 OPS: Final = {
@@ -77,6 +78,7 @@ def accesses(table: pl.DataFrame, where: Where) -> dict[str, Any]:
         "key": _keys,
         "size": _sizes,
         "op": _ops,
+        "context": _integers,
     }
     for column in table.get_columns():
         if column.null_count():

@@ -1,4 +1,4 @@
-"""Parquet traces: columns time, key, size, op, and the schema metadata `trace` as JSON; and files of access logs.
+"""Parquet traces: columns time, key, size, op, and context where known; metadata `trace` as JSON; files of access logs.
 
 A cut file or a damaged footer is refused; some damage within a page makes polars abort the process, which cannot be
 caught here. Read files of unknown origin in a process of their own.
@@ -98,7 +98,9 @@ def encode(trace: Trace) -> bytes:
         metadata = json.dumps({**about, "name": trace.name})
     except (TypeError, ValueError, RecursionError) as error:
         raise TraceFormatError(f"metadata of {trace.name!r} is not what JSON can hold ({error}); use text") from error
-    columns = {"time": trace.time, "key": trace.key, "size": trace.size}
+    columns: dict[str, Any] = {"time": trace.time, "key": trace.key, "size": trace.size}
+    if trace.context is not None:
+        columns["context"] = trace.context
     op = pl.Series("op", trace.op).replace_strict(dict(enumerate(OP_NAMES)), return_dtype=pl.Enum(OP_NAMES))
     file = BytesIO()
     pl.DataFrame(columns).with_columns(op).write_parquet(file, compression="zstd", metadata={METADATA_KEY: metadata})
