@@ -2,6 +2,7 @@
 //! an argument. How soon keys of each kind come back is learned from the samples of each fit.
 //! Micci-Barreca, "A preprocessing scheme for high-cardinality categorical attributes", SIGKDD Explorations 3(1), 2001.
 
+use crate::features::{FEATURES, Row};
 use crate::line::Time;
 use crate::memory::Memory;
 use crate::predictor::SOON;
@@ -95,8 +96,15 @@ impl Habits {
         [wait, self.surprise[view][kind as usize], byte(MIDDLE + i32::from(age) - i32::from(wait))]
     }
 
-    /// Writes these habits into the hints of a row that was taken when others were known.
-    pub fn tell(&self, context: Context, age: u8, hints: &mut [u8]) {
+    /// Writes these habits into rows that were taken when others were known.
+    pub fn tell_all(&self, rows: &mut [Row], contexts: &[Context]) {
+        for (row, &context) in rows.iter_mut().zip(contexts).filter(|(_, context)| **context != NO_CONTEXT) {
+            let (known, hints) = row.split_at_mut(FEATURES);
+            self.tell(context, known[0], hints);
+        }
+    }
+
+    fn tell(&self, context: Context, age: u8, hints: &mut [u8]) {
         for (view, hints) in hints.chunks_exact_mut(HINTS).enumerate() {
             if context[view] != 0 {
                 hints[..LEARNED].copy_from_slice(&self.of(view, context[view], age));

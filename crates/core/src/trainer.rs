@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::boost::{Shape, boost};
 use crate::chance::Chance;
-use crate::context::{Context, Habits, NO_CONTEXT};
+use crate::context::{Context, Habits};
 use crate::descent::{Schedule, descend};
-use crate::features::{BATCH, FEATURES, Row, columns};
+use crate::features::{BATCH, Row, columns};
 use crate::line::{Line, Time};
 use crate::memory::count_memory;
 use crate::predictor::{Model, SCORE_ONE, SOON};
@@ -164,7 +164,7 @@ impl Trainer {
         let mature = |sample: &&Sample| now.wrapping_sub(sample.taken) >= entries;
         let mut rows: Vec<Row> = self.samples.iter().filter(mature).map(|sample| sample.row).collect();
         let contexts: Vec<Context> = self.samples.iter().filter(mature).map(|sample| sample.context).collect();
-        tell(&mut rows, &contexts, habits);
+        habits.tell_all(&mut rows, &contexts);
         if rows.len() < FEWEST {
             self.next_fit = self.total + FEWEST / 3;
             return None;
@@ -204,16 +204,8 @@ pub fn fit(batch: &Batch) -> (Model, Habits) {
     let residuals = residuals(&prior, &batch.rows, &targets);
     let habits = Habits::learn(&batch.contexts, &targets, &residuals);
     let mut rows = batch.rows.clone();
-    tell(&mut rows, &batch.contexts, &habits);
+    habits.tell_all(&mut rows, &batch.contexts);
     (Model { residual: boost(&rows, &residuals, &SHAPE, &mut chance), prior }, habits)
-}
-
-/// Writes habits into rows that were taken when others were known.
-fn tell(rows: &mut [Row], contexts: &[Context], habits: &Habits) {
-    for (row, &context) in rows.iter_mut().zip(contexts).filter(|(_, context)| **context != NO_CONTEXT) {
-        let (known, hints) = row.split_at_mut(FEATURES);
-        habits.tell(context, known[0], hints);
-    }
 }
 
 /// The target of each row.
@@ -252,6 +244,7 @@ fn believe(outcome: Outcome, believed: f32, entries: u32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::NO_CONTEXT;
     use crate::features::WIDTH;
     use crate::traffic::Traffic;
 
