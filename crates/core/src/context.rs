@@ -96,6 +96,32 @@ impl Habits {
         [wait, self.surprise[view][kind as usize], byte(MIDDLE + i32::from(age) - i32::from(wait))]
     }
 
+    /// All that was learned, as text; empty when nothing was.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        if *self == Self::default() {
+            return String::new();
+        }
+        let digit = |value: u8| char::from_digit(u32::from(value), 16).expect("below 16");
+        let values = [&self.wait, &self.surprise].into_iter().flatten().flatten();
+        values.flat_map(|value| [digit(value >> 4), digit(value & 15)]).collect()
+    }
+
+    /// What was learned, from text; `None` when the text is not of that form.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut habits = Self::default();
+        if text.is_empty() {
+            return Some(habits);
+        }
+        let values = [&mut habits.wait, &mut habits.surprise].into_iter().flatten().flatten();
+        let mut digits = text.as_bytes().chunks(2);
+        for value in values {
+            *value = u8::from_str_radix(std::str::from_utf8(digits.next()?).ok()?, 16).ok()?;
+        }
+        digits.next().is_none().then_some(habits)
+    }
+
     /// Writes these habits into rows that were taken when others were known.
     pub fn tell_all(&self, rows: &mut [Row], contexts: &[Context]) {
         for (row, &context) in rows.iter_mut().zip(contexts).filter(|(_, context)| **context != NO_CONTEXT) {
@@ -214,6 +240,14 @@ mod tests {
         assert_eq!(i32::from(long) - i32::from(short), 4 * TIME_STEPS);
         assert_eq!(habits.of(0, 2, long)[2], MIDDLE as u8, "as old as is usual");
         assert_eq!(Habits::learn(&[NO_CONTEXT; 9], &[1.0; 9], &[1.0; 9]), Habits::default());
+    }
+
+    #[test]
+    fn habits_are_kept_as_text() {
+        let text = learned().to_text();
+        assert_eq!(Habits::from_text(&text), Some(learned()));
+        assert_eq!(Habits::from_text(&Habits::default().to_text()), Some(Habits::default()));
+        assert!([&text[1..], "zz", &text[..40]].iter().all(|text| Habits::from_text(text).is_none()));
     }
 
     #[test]

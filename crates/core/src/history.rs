@@ -3,16 +3,15 @@
 use crate::access::Slot;
 use crate::chance::Chance;
 use crate::context::{Context, Contexts};
+use crate::departed::Departed;
 use crate::echo::Echo;
 use crate::features::View;
 use crate::line::{Line, Time, print};
 use crate::memory::count_memory;
 use crate::traffic::{Scale, Traffic};
 
-/// Ghosts that share a place; the one longest unused makes room.
-const WAYS: usize = 4;
 /// Ghosts and remembered accesses per entry of a small cache, and of a large one, where memory decides.
-const GHOSTS: Budget = Budget { small: 4.0, fixed: 1 << 17, large: 0.5, least: 1 << 12 };
+const GHOSTS: Budget = Budget { small: 4.0, fixed: 1 << 18, large: 0.5, least: 1 << 12 };
 const ECHO: Budget = Budget { small: 8.0, fixed: 1 << 20, large: 2.0, least: 1 << 13 };
 
 /// So many per entry, or a fixed number where that is less, or so many per entry where that is more.
@@ -27,44 +26,6 @@ impl Budget {
     fn of(&self, entries: usize) -> usize {
         let per_entry = |share: f64| (entries as f64 * share) as usize;
         per_entry(self.small).min(self.fixed).max(per_entry(self.large)).max(self.least)
-    }
-}
-
-/// Lines of keys that are not resident, in sets found by key.
-struct Ghosts(Vec<[Line; WAYS]>);
-
-count_memory!(Ghosts []: 0);
-
-impl Ghosts {
-    fn new(count: usize) -> Self {
-        Self(vec![[Line::VACANT; WAYS]; count.div_ceil(WAYS)])
-    }
-
-    fn place(&self, print: u32) -> usize {
-        ((u64::from(print) * self.0.len() as u64) >> 32) as usize
-    }
-
-    fn set(&mut self, print: u32) -> &mut [Line; WAYS] {
-        let at = self.place(print);
-        &mut self.0[at]
-    }
-
-    fn find(&mut self, print: u32) -> Option<&mut Line> {
-        self.set(print).iter_mut().find(|line| line.print == print && !line.is_vacant())
-    }
-
-    fn put(&mut self, line: Line, now: Time) {
-        let idle = |line: &&mut Line| if line.is_vacant() { Time::MAX } else { now.wrapping_sub(line.last) };
-        *self.set(line.print).iter_mut().max_by_key(idle).expect("sets are not empty") = line;
-    }
-
-    fn grow(&mut self, count: usize, now: Time) {
-        if count.div_ceil(WAYS) > self.0.len() {
-            let old = std::mem::replace(self, Self::new(count));
-            for line in old.0.into_iter().flatten().filter(|line| !line.is_vacant()) {
-                self.put(line, now);
-            }
-        }
     }
 }
 
@@ -144,7 +105,7 @@ pub struct History {
     /// The line of the key that was missed last.
     pub incoming: Line,
     echo: Echo,
-    ghosts: Ghosts,
+    ghosts: Departed,
     keeps_ghosts: bool,
 }
 
@@ -161,7 +122,7 @@ impl History {
             contexts: Contexts::default(),
             incoming: Line::VACANT,
             echo: Echo::new(ECHO.of(entries)),
-            ghosts: Ghosts::new(GHOSTS.of(entries)),
+            ghosts: Departed::new(GHOSTS.of(entries)),
             keeps_ghosts: true,
         }
     }
@@ -238,16 +199,13 @@ impl History {
         let print = print(id);
         match slot {
             Some(slot) => Some(self.residents.at(slot)),
-            None => {
-                self.ghosts.0[self.ghosts.place(print)].iter().find(|line| line.print == print && !line.is_vacant())
-            }
+            None => self.ghosts.look(print),
         }
     }
 
     /// A ghost, if chance finds one.
     pub fn draw_ghost(&mut self, chance: &mut Chance) -> Option<Line> {
-        let line = self.ghosts.set(chance.bits() as u32)[chance.below(WAYS)];
-        (!line.is_vacant()).then_some(line)
+        self.ghosts.draw(chance)
     }
 
     /// Writes back the line of a ghost.

@@ -3,6 +3,7 @@
 
 pub mod access;
 mod apprentice;
+pub mod batch;
 pub mod boost;
 mod bytes;
 pub mod chance;
@@ -11,6 +12,7 @@ mod climber;
 pub mod context;
 pub mod curve;
 pub mod dataset;
+mod departed;
 pub mod descent;
 pub mod diary;
 pub mod echo;

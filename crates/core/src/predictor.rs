@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::features::{BATCH, Columns, FEATURES};
+use crate::features::{BATCH, Columns, WIDTH};
 use crate::model_file::decode;
 use crate::prior::Prior;
 
@@ -111,7 +111,7 @@ impl Forest {
         for _ in 0..count {
             let depth = Some(next(1)?[0] as usize).filter(|&depth| depth <= LIMITS.1)?;
             let questions: Vec<(u8, u8)> = next(2 * depth)?.chunks(2).map(|pair| (pair[0], pair[1])).collect();
-            if questions.iter().any(|&(feature, _)| feature as usize >= FEATURES) {
+            if questions.iter().any(|&(feature, _)| feature as usize >= WIDTH) {
                 return None;
             }
             let leaves = next(2 << depth)?.chunks(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();

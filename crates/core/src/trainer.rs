@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+pub use crate::batch::{Batch, Outcome};
 use crate::boost::{Shape, boost};
 use crate::chance::Chance;
 use crate::context::{Context, Habits};
@@ -18,16 +19,16 @@ use crate::prior::Prior;
 pub const HORIZON: u32 = 16;
 /// How much longer than it has taken already a wait is expected to take, at least.
 const PATIENCE: f32 = 1.5;
-/// Rows that are kept: 1.3 MB.
-const ROWS: usize = 1 << 15;
+/// Rows that are kept, 3.3 MB; lines name them by 16 bits.
+const ROWS: usize = u16::MAX as usize;
 /// Capacities that the kept rows should span, so that there are mature ones among them.
 const SPAN: f64 = 10.0;
 /// Rows that are learned from at least.
 const FEWEST: usize = 300;
 /// Rows between two fits: half of all so far, within these limits.
-const BETWEEN: (usize, usize) = (400, 16_384);
+const BETWEEN: (usize, usize) = (400, 32_768);
 /// Rows before the first fit of a policy that goes on with what another learned.
-const INHERITED: usize = ROWS / 8;
+const INHERITED: usize = ROWS / 16;
 /// Share of candidates that are sampled at most, once [`ROWS`] have been: later fits change less.
 const LATER: f64 = 0.25;
 /// Trees that are fast to fit and to ask; see docs/decisions/0010-learned-policy.md for this and the numbers above.
@@ -57,35 +58,6 @@ pub struct Trainer {
 }
 
 count_memory!(Trainer []: samples);
-
-/// How a sample ended, or stands.
-#[derive(Clone, Copy, Debug)]
-pub struct Outcome {
-    /// Time from the sample to the next access, or to the present.
-    pub time: u32,
-    /// Whether there was a next access.
-    pub returned: bool,
-}
-
-/// A copy of all there is to learn from; whoever holds it may take his time.
-pub struct Batch {
-    /// Features.
-    pub rows: Vec<Row>,
-    /// The contexts of their keys.
-    pub contexts: Vec<Context>,
-    /// What became of them.
-    pub outcomes: Vec<Outcome>,
-    /// Which of them were in no batch before.
-    pub unseen: Vec<u32>,
-    /// The capacity in entries.
-    pub entries: u32,
-    /// The model in use.
-    pub model: Arc<Model>,
-    /// Seed of the random choices of learning.
-    pub seed: u64,
-    /// Whether the model is asked about keys that have not returned.
-    pub imputes: bool,
-}
 
 impl Trainer {
     /// Nothing to learn from yet.

@@ -17,16 +17,14 @@ use crate::history::History;
 use crate::learner::Learner;
 use crate::line::{Line, Time, print};
 use crate::memory::count_memory;
-use crate::model_file::{Fault, corrects, decode};
-use crate::parts::Part;
 use crate::predictor::Model;
-use crate::prior::Prior;
 use crate::quality::{Quality, judge};
-use crate::school::{self, School};
+use crate::school::School;
 use crate::shadow::{Shadow, told};
 use crate::trainer::{Batch, Trainer, fit};
 
 mod insight;
+mod student;
 
 /// Share of samples after which a ghost is sampled too: what returns after eviction must have been seen as such.
 const GHOST_SAMPLES: f64 = 0.1;
@@ -186,53 +184,6 @@ impl Learned {
         self.history.contexts.install(fitted.habits);
         self.quality = fitted.quality;
         self.fits += 1;
-    }
-}
-
-impl Student for Learned {
-    fn begin_with(&mut self, prior: Prior) {
-        self.model = Arc::new(Model::new(prior));
-    }
-
-    fn go_on(&mut self, lore: &[u8]) -> Result<(), Fault> {
-        let (residual, corrected) = decode(lore)?;
-        let prior = Arc::clone(&self.model.prior);
-        match residual {
-            Prior::Forest(residual) if corrected == corrects(&prior) => {
-                self.model = Arc::new(Model { prior, residual });
-                self.trainer.postpone();
-                Ok(())
-            }
-            _ => Err(Fault::Content("it corrects another model than the one in use")),
-        }
-    }
-
-    fn learn_as_before(&mut self, timetable: Vec<school::Lesson>) {
-        self.school = School::as_before(timetable);
-    }
-
-    fn leave_out(&mut self, part: Part) {
-        match part {
-            Part::Training => self.school = School::closed(),
-            Part::Imputation => self.trainer.trust_no_model(),
-            Part::Ghosts => self.history.forget_ghosts(),
-            Part::Guard => {
-                self.is_guarded = false;
-                self.guard.iter_mut().for_each(Guard::look_away);
-            }
-        }
-    }
-
-    fn learn_aside(&mut self) {
-        self.school = School::aside();
-    }
-
-    fn keep_diary(&mut self, most: usize) {
-        self.diary = Some(Diary::new(most, self.setting.seed));
-    }
-
-    fn take_diary(&mut self) -> Vec<Noted> {
-        self.diary.take().map(Diary::into_noted).unwrap_or_default()
     }
 }
 

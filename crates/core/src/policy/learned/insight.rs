@@ -35,7 +35,7 @@ impl Learner for Learned {
         let Model { prior, residual } = &*self.model;
         let is_fixed = !matches!(**prior, Prior::Network(_));
         let forest = Some(residual).filter(|residual| is_fixed && !residual.trees.is_empty())?;
-        Some(encode(&forest.clone().into(), &corrects(prior)))
+        Some(encode(&forest.clone().into(), &(corrects(prior) + &self.history.contexts.habits().to_text())))
     }
 
     fn learning(&self) -> Learning {
