@@ -30,7 +30,7 @@ from forecache.units import Capacity
 Keys = npt.NDArray[np.uint64]
 SHARES = ("0.1%", "1%", "10%")
 SEEDS = (1, 2, 3)
-LONGEST = 1_000_000  # accesses of a trace
+LONGEST = 300_000  # accesses of a trace
 FEWEST_ENTRIES = 20
 SMALLEST_GAP = 0.005
 STATES = 1 << 62  # what keys of algebra05_tutor are above that name states

@@ -102,7 +102,7 @@ impl Habits {
         if *self == Self::default() {
             return String::new();
         }
-        let digit = |value: u8| char::from_digit(u32::from(value), 16).expect("below 16");
+        let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
         let values = [&self.wait, &self.surprise].into_iter().flatten().flatten();
         values.flat_map(|value| [digit(value >> 4), digit(value & 15)]).collect()
     }
