@@ -6,6 +6,8 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,6 +20,7 @@ from forecache.coherence.postgresql import LogSource
 from forecache.coherence.schema_trigger import CREATE_SCHEMA_TRIGGER
 from forecache.serve.sequencing import Sequencing
 from forecache.serve.tiers.valkey import ValkeyTier
+from forecache.serve.warmfile import WarmList, write_list
 from tests.contracts.tiers import until
 from tests.servers import PostgreSQL, Valkey
 
@@ -189,3 +192,16 @@ def test_a_child_process_follows_by_itself(site: Site) -> None:
         os._exit(0 if until(lambda: is_proven(database)) else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert is_proven(database)
+
+
+def test_a_warm_start_loads_all_that_is_listed_where_copies_are_proven(site: Site, tmp_path: Path) -> None:
+    site.sequencer()
+    listed = tmp_path / "site.warm"
+    write_list(listed, WarmList(tuple(("item", key) for key in range(1, 101))))
+    settings: dict[str, Any] = {"shared": site.valkey.url, "level": "bounded(200ms)", "warm_rate": 100}
+    with forecache.open(site.url, ["item"], warm=listed, **settings) as database:  # by age alone 20 would be of use
+        assert until(lambda: database.stats().warmed >= 100)
+        queries = database.stats().queries
+        assert until(lambda: is_proven(database))
+        assert database["item"].get(50, level="bounded(10s)")["version"] == 0
+        assert database.stats().queries <= queries + 1

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from forecache.coherence.watch import Ageing, Holder, Unlogged, Watch
 from forecache.errors import ConfigurationError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from forecache.serve.warm import Warmth
 
 __all__ = ["origin_of", "shared_over", "tier_of", "warmth_of", "watch_of"]
+
+PROOF_SECONDS: Final = 1.0  # until proofs come, if there is a sequencer; its first word drops all copies
 
 
 def origin_of(source: Any, timeout: Duration, connections: int | None) -> Origin:
@@ -100,5 +102,10 @@ def warmth_of(
         raise ConfigurationError(f"warm is {warm!r}; expected the path of a file, in a directory that is there")
     from forecache.serve.warm import Pace, Warmth
 
-    seconds = math.inf if path.watch.tells else level.seconds  # copies that are kept current stay of use
-    return Warmth(file, Pace(rate, seconds), copies, path.tables, lambda name, keys: run(path.warm(name, keys, level)))
+    watch = path.watch
+    pace = Pace(
+        rate,
+        lambda: math.inf if watch.tells or watch.proven_at() > -math.inf else level.seconds,
+        0.0 if watch.proof is None else PROOF_SECONDS,
+    )
+    return Warmth(file, pace, copies, path.tables, lambda name, keys: run(path.warm(name, keys, level)))

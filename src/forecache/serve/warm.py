@@ -39,7 +39,8 @@ class Pace(NamedTuple):
     """How fast, and how many."""
 
     rows: int  # a second, at most
-    seconds: float  # that a row which nobody asked for is of use; infinite where its copy is kept current
+    useful: Callable[[], float]  # seconds that a row is of use without being asked for: infinite while kept current
+    pause: float = 0.0  # seconds before the first row, in which it turns out whether copies are kept current
 
 
 class Warmth:
@@ -74,7 +75,7 @@ class Warmth:
         """Begins, unless it has begun or ended."""
         with self._lock, suppress(RuntimeError):  # the interpreter is ending
             if self._thread is None and not self._ended.is_set():
-                arguments = weakref.ref(self), self._ended, 0.0 if self._left else SAVE_SECONDS
+                arguments = weakref.ref(self), self._ended, self._pace.pause if self._left else SAVE_SECONDS
                 thread = threading.Thread(target=serve, args=arguments, name="forecache-warm", daemon=True)
                 thread.start()
                 self._thread = thread
@@ -124,8 +125,7 @@ class Warmth:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = None
-        useful = self._pace.rows * self._pace.seconds  # what comes first would be too old when the last is there
-        self._left: list[Pair] = list(self._before.keys[: int(min(useful, MOST_KEYS))])[::-1]
+        self._left: list[Pair] = list(self._before.keys)[::-1]
         self._loaded = 0
 
     def _read(self, tables: Container[str]) -> WarmList:
@@ -147,6 +147,9 @@ class Warmth:
 
     def _load_some(self) -> float:
         """One query for each table; a database that cannot be asked is left alone for a while."""
+        if not self._pace.useful():
+            self._left.clear()
+            return SAVE_SECONDS
         count = max(1, min(LARGEST_BATCH, self._pace.rows // BATCHES))
         batch, tables = self._left[-count:][::-1], dict[str, list[Key]]()
         for table, key in batch:
@@ -160,7 +163,8 @@ class Warmth:
             logger.info("warm start: %d rows are not loaded: %s", len(batch), error)
         del self._left[-count:]
         self._loaded += len(batch)
-        if self._copies.cache.weight >= self._copies.cache.capacity:
+        is_old = self._loaded >= self._pace.rows * self._pace.useful()  # the first row, when the last one is there
+        if is_old or self._copies.cache.weight >= self._copies.cache.capacity:
             self._left.clear()  # more would only drive out what is here
         if not self._left:
             logger.info("warm start: %d rows of %s were looked at, the hottest first", self._loaded, self._path)
