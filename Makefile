@@ -1,7 +1,7 @@
 # Every target sets up what it needs; `make demo` and `make test` work from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench prior stress fuzz model spin docs clean
+.PHONY: help setup demo test lint bench prior stress fuzz model simulate spin docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,6 +11,7 @@ BUILT := $(VENV)/built
 ARGS ?=
 STORM ?=
 MODEL ?=
+SEEDS ?= 100000
 TRACES ?= ../shared/traces
 
 help: ## This list
@@ -62,6 +63,9 @@ fuzz: setup ## Ten million damaged and forged payloads and keys
 
 model: setup spin ## The beacon protocol, checked by Spin, and without each of its defences; half an hour
 	$(BIN)/python -m tests.model $(MODEL)
+
+simulate: setup ## The protocol's code in 100,000 schedules of faults
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 spin: ## Installs the model checker where apt can; the tests of the model are skipped without it
 	@command -v spin >/dev/null && command -v gcc >/dev/null && exit; \

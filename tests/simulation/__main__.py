@@ -1,0 +1,89 @@
+"""`python -m tests.simulation`: schedules of many seeds, on all cores; a seed that fails can be told again.
+
+--seeds N      how many, from --first on; 100,000 unless told otherwise
+--mutants      in how many schedules each mutant is noticed first, among so many
+--replay SEED  what happens in one schedule, event by event
+"""
+
+# ruff: noqa: T201 - what it is for
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+from multiprocessing import get_context
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.world import World, run
+
+CHUNK = 250
+
+
+def chunk(seeds: range) -> tuple[Counter[str], list[str]]:
+    """What some schedules came to, and what they violated."""
+    counts, failures = Counter[str](), []
+    for seed in seeds:
+        try:
+            counts += run(seed)
+        except AssertionError as error:
+            failures.append(str(error))
+    return counts, failures
+
+
+def many(first: int, count: int) -> int:
+    """Runs them, and prints one line; returns the exit status."""
+    began, counts, failures = time.monotonic(), Counter[str](), []
+    chunks = [range(at, min(at + CHUNK, first + count)) for at in range(first, first + count, CHUNK)]
+    with get_context("fork").Pool(os.cpu_count()) as pool:
+        for counted, failed in pool.imap_unordered(chunk, chunks):
+            counts += counted
+            failures += failed
+            for each in failed:
+                print(each, flush=True)
+    what = ", ".join(f"{number:,} {name}" for name, number in counts.items())
+    print(f"{count:,} schedules: {what}; {time.monotonic() - began:.0f} s, {len(failures)} violations")
+    return 1 if failures else 0
+
+
+def mutants(count: int) -> int:
+    """Prints for each mutant the first schedule that notices it."""
+    print(f"| {'without':<28} | first of {count:,} schedules |")
+    for name, mutant in MUTANTS.items():
+        there = [(where, attribute, where.__dict__[attribute]) for where, attribute, _ in mutant]
+        for where, attribute, replaced in mutant:
+            setattr(where, attribute, replaced)
+        found = next((seed for seed in range(count) if chunk(range(seed, seed + 1))[1]), None)
+        for where, attribute, was in there:
+            setattr(where, attribute, was)
+        print(f"| {name:<28} | {'none' if found is None else found + 1:>25} |", flush=True)
+    return 0
+
+
+def replay(seed: int) -> int:
+    """Prints what happens in a schedule."""
+    world = World(seed, is_traced=True)
+    try:
+        world.run()
+    except AssertionError as error:
+        world.loop.trace.append(str(error))
+    print("\n".join(world.loop.trace))
+    return 0
+
+
+def main() -> int:
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description="Simulates the beacon protocol.")
+    parser.add_argument("--seeds", type=int, default=100_000, help="schedules")
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--mutants", action="store_true", help="which mutants are noticed")
+    parser.add_argument("--replay", type=int, metavar="SEED", help="one schedule, event by event")
+    given = parser.parse_args()
+    if given.replay is not None:
+        return replay(given.replay)
+    return mutants(given.seeds) if given.mutants else many(given.first, given.seeds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""A fake PostgreSQL, as far as the protocol uses it: commits in a log, seen later; a slot; crashes and promotions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from forecache.coherence.changes import Change, Commit, Identity, Message, Snapshot
+from tests.simulation.loop import Loop
+
+__all__ = ["ABSENT_EVERY", "TABLE", "Database", "Down"]
+
+TABLE = "t"
+ABSENT_EVERY = 3  # every third version of a row is that it is not there
+
+
+class Down(Exception):  # noqa: N818 - no error of ours
+    """Nobody answers."""
+
+
+class State(NamedTuple):
+    """What everybody saw of a row from a moment on."""
+
+    since: float
+    version: int
+
+
+class Database:
+    """Rows that are written again and again; versions are never used twice."""
+
+    def __init__(self, loop: Loop, keys: int) -> None:
+        """As it was before the first commit."""
+        self.loop = loop
+        self.rows = {key: [State(-1.0, 0)] for key in range(keys)}
+        self.log: list[Commit | Message] = []
+        self.ready: list[float] = []  # when each entry of it can be told
+        self.hidden: dict[int, dict[int, int]] = {}  # by xid: versions that are in the log, and that nobody sees
+        self.done: dict[int, dict[int, int]] = {}  # by xid: versions that were there before
+        self.holder = 0  # who has the slot: a number that grows; 0 for nobody
+        self.holders = 0
+        self.acknowledged = 0
+        self.identity = Identity(1, 1, "0", "slot")
+        self.is_up = True
+        self.xid = self.version = 0
+
+    def commit(self, keys: list[int], gap: float) -> None:
+        """Writes rows that nobody else is writing; they are seen after the gap."""
+        keys = [key for key in keys if not any(key in rows for rows in self.hidden.values())]
+        if not (keys and self.is_up):
+            return
+        self.xid += 1
+        self.version += 1
+        self.hidden[self.xid] = dict.fromkeys(keys, self.version)
+        self.append(Commit(self.xid, len(self.log) + 1, tuple(Change(TABLE, b"%d" % key) for key in keys)))
+        self.loop.note("commit", self.xid, "of", keys, "version", self.version)
+        self.loop.after(gap, self.show, self.xid, self.identity)
+
+    def append(self, entry: Commit | Message) -> None:
+        self.log.append(entry)
+        latest = self.ready[-1] if self.ready else 0.0
+        self.ready.append(max(latest, self.loop.now + self.loop.some(0.0, 0.004)))
+
+    def show(self, xid: int, identity: Identity | None = None) -> None:
+        """From now on everybody sees it."""
+        if xid not in self.hidden or (identity is not None and identity != self.identity):
+            return
+        written = self.hidden.pop(xid)
+        self.done[xid] = {key: self.rows[key][-1].version for key in written}
+        for key, version in written.items():
+            self.rows[key].append(State(self.loop.now, version))
+        self.loop.note("seen", xid)
+
+    def snapshot(self) -> Snapshot:
+        """What a statement sees now."""
+        if not self.is_up:
+            raise Down
+        return Snapshot(min(self.hidden, default=self.xid + 1), self.xid + 1, frozenset(self.hidden))
+
+    def sample(self, content: bytes) -> Snapshot:
+        """A snapshot, and then a message in the log."""
+        snapshot = self.snapshot()
+        self.append(Message(len(self.log) + 1, content))
+        return snapshot
+
+    def read(self, key: int) -> int:
+        """The version of a row."""
+        if not self.is_up:
+            raise Down
+        return self.rows[key][-1].version
+
+    def take(self) -> tuple[int, int]:
+        """Takes the slot, if nobody has it; who has it now, and from where it is told."""
+        if not self.is_up or self.holder:
+            raise Down
+        self.holders += 1
+        self.holder = self.holders
+        return self.holder, self.acknowledged
+
+    def tell(self, holder: int, position: int) -> list[Commit | Message]:
+        """What can be told after a position."""
+        if holder != self.holder or not self.is_up:
+            raise Down
+        upto = position
+        while upto < len(self.log) and self.ready[upto] <= self.loop.now:
+            upto += 1
+        return self.log[position:upto]
+
+    def acknowledge(self, holder: int, position: int) -> None:
+        """Need not be told again."""
+        if holder == self.holder:
+            self.acknowledged = max(self.acknowledged, position)
+
+    def leave(self, holder: int) -> None:
+        """Gives the slot to whoever comes."""
+        if holder == self.holder:
+            self.holder = 0
+
+    def crash(self, seconds: float) -> None:
+        """Ends, and comes back; what was in the log is there then, and seen."""
+        if self.is_up:
+            self.loop.note("database crashes")
+            self.is_up, self.holder = False, 0
+            self.loop.after(seconds, self.recover)
+
+    def recover(self) -> None:
+        self.is_up = True
+        self.identity = Identity(1, self.identity.timeline, str(self.loop.now), "slot")
+        for xid in sorted(self.hidden):
+            self.show(xid)
+        self.loop.note("database is back")
+
+    def promote(self, lost: int) -> None:
+        """Another takes its place, that never got the last entries of the log."""
+        keep = max(0, len(self.log) - lost)
+        for entry in reversed(self.log[keep:]):
+            if isinstance(entry, Commit) and entry.xid in self.done:
+                for key, version in self.done.pop(entry.xid).items():
+                    self.rows[key].append(State(self.loop.now, version))
+        gone = {entry.xid for entry in self.log[keep:] if isinstance(entry, Commit)}
+        self.hidden = {xid: rows for xid, rows in self.hidden.items() if xid not in gone}
+        del self.log[keep:], self.ready[keep:]
+        self.acknowledged, self.holder, self.is_up = min(self.acknowledged, keep), 0, True
+        self.identity = Identity(1, self.identity.timeline + 1, str(self.loop.now), "slot")
+        for xid in sorted(self.hidden):
+            self.show(xid)
+        self.loop.note("database is promoted, without", lost, "entries")
+
+    def violation(self, key: int, version: int, as_of: float) -> str:
+        """Why a version was not there at any moment from `as_of` to now; "" if it was."""
+        states = self.rows[key]
+        ends = [*(state.since for state in states[1:]), float("inf")]
+        if any(state.version == version and end > as_of for state, end in zip(states, ends, strict=True)):
+            return ""
+        there = [state.version for state, end in zip(states, ends, strict=True) if end > as_of]
+        return f"row {key}: version {version}, proven as of {as_of * 1000:.3f} ms, when and since {there} were there"

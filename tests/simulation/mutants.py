@@ -1,0 +1,127 @@
+"""Machines and scripts that lack one defence each, to see which the simulation would notice."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from forecache.coherence.changes import Change, Commit, Message, Snapshot
+from forecache.coherence.effects import Acknowledge, Effect
+from forecache.coherence.reader import UNKNOWN, Flush, Prove, Reader, Ticket
+from forecache.coherence.sequencer import Sequencer
+from forecache.coherence.shard import Entry, Meta, Reading
+from tests.simulation.valkey import FakeValkey
+from tests.simulation.world import World
+
+__all__ = ["CAUGHT", "MUTANTS", "Mutant"]
+
+Mutant = list[tuple[type, str, Any]]
+
+sampled, told, source_opened = Sequencer.sampled, Sequencer.told, Sequencer.source_opened
+may_keep, polled, begin, connected = Reader.may_keep, Reader.polled, Reader._begin, Sequencer.connected
+
+
+def passes_parked(self: Sequencer, content: bytes, snapshot: Snapshot) -> list[Effect]:
+    """What the beacon's snapshot sees is not applied before the beacon ends."""
+    if content in self._samples:
+        self._samples[content] = snapshot, self._samples[content][1]
+    return []
+
+
+def acknowledges_early(self: Sequencer, items: Sequence[Commit | Message]) -> list[Effect]:
+    return [*told(self, items), *(Acknowledge(item.position) for item in items)]
+
+
+def drops_parked(self: Sequencer, shard: int) -> list[Effect]:
+    """A new epoch is taken for the work of all that is parked."""
+    for _, pending in self.parked:
+        pending.open -= 1
+    self.parked.clear()
+    return connected(self, shard)
+
+
+def keeps_whatever_is_behind(self: Reader, ticket: Ticket, change: Change, reading: Reading | None) -> bool:
+    return may_keep(self, ticket, change, None)
+
+
+def keeps_what_ended(self: Reader, ticket: Ticket, change: Change, reading: Reading | None) -> bool:
+    """Neither flushes nor entries since the question count."""
+    return may_keep(self, ticket._replace(flushes=self.flushes, position=self.position), change, reading)
+
+
+def keeps_other_epochs(self: Reader, ticket: Ticket, change: Change, reading: Reading | None) -> bool:
+    mine = ticket._replace(epoch=self.epoch, flushes=self.flushes)
+    if reading is not None and reading.meta is not None:
+        reading = reading._replace(meta=reading.meta._replace(epoch=self.epoch, last=1 << 40))
+    return may_keep(self, mine, change, reading)
+
+
+def believes_what_was_proven(self: Reader, reading: Reading, epoch: str, position: int) -> Iterable[Any]:
+    """A log that went back ends copies, and not what was proven."""
+    at, beacon, same = self.proven_at, self.beacon, epoch == self.epoch
+    effects = begin(self, reading, epoch, position)
+    if same:
+        self.proven_at, self.beacon = at, beacon
+        return [each for each in effects if isinstance(each, Flush)]
+    return effects
+
+
+def proves_with_the_same_beacon(self: Reader, done: int) -> float:
+    at = bisect_right(self._begun, done)
+    return self._asked_at[at - 1] if at else UNKNOWN
+
+
+def proves_before_the_log_is_read(self: Reader, *arguments: Any) -> list[Any]:
+    effects = polled(self, *arguments)
+    meta = arguments[2].meta
+    if meta is not None and meta.epoch == self.epoch and (at := self._proof(meta.done)) > UNKNOWN:
+        effects.append(Prove(at, meta.done))
+    return effects
+
+
+def skips_gaps(self: Reader, meta: Meta, entries: Sequence[Entry]) -> bool:
+    return True
+
+
+def trusts_any_server(self: Reader, history: str) -> None:
+    self._history = history
+
+
+def one(where: type, name: str, replaced: Callable[..., Any]) -> Mutant:
+    return [(where, name, replaced)]
+
+
+MUTANTS: dict[str, Mutant] = {
+    "no gate": one(Snapshot, "sees", lambda self, xid: True),
+    "beacons pass parked changes": one(Sequencer, "sampled", passes_parked),
+    "acknowledged early": one(Sequencer, "told", acknowledges_early),
+    "parked changes are dropped": one(Sequencer, "connected", drops_parked),
+    "no lease": one(FakeValkey, "holds", lambda self, key, lease, now: True),
+    "no fence": one(FakeValkey, "is_of", lambda self, there, epoch: True),
+    "no epochs": one(World, "new_epoch", lambda self: "0" * 32),
+    "no positions": one(Reader, "may_keep", keeps_whatever_is_behind),
+    "no generations": one(Reader, "may_keep", keeps_what_ended),
+    "no epochs of copies": one(Reader, "may_keep", keeps_other_epochs),
+    "no end of proofs": one(Reader, "_begin", believes_what_was_proven),
+    "same beacon": one(Reader, "_proof", proves_with_the_same_beacon),
+    "log unread": one(Reader, "polled", proves_before_the_log_is_read),
+    "no gaps": one(Reader, "_follows", skips_gaps),
+    "any server": one(Reader, "_forget_records", trusts_any_server),
+}
+
+# Those that a few hundred schedules notice, and a seed from which it does not take long.
+CAUGHT: dict[str, int] = {
+    "no gate": 0,
+    "beacons pass parked changes": 75,
+    "acknowledged early": 170,
+    "parked changes are dropped": 190,
+    "no lease": 0,
+    "no epochs": 0,
+    "no positions": 10,
+    "no generations": 0,
+    "no epochs of copies": 0,
+    "same beacon": 0,
+    "log unread": 85,
+    "no gaps": 5,
+}

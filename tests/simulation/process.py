@@ -1,0 +1,156 @@
+"""A node with copies: follows the logs of the shards, reads through them and fills them; each answer is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from forecache.coherence.changes import EVERY, Change
+from forecache.coherence.reader import Drop, Effect, Flush, Prove, Reader, Ticket
+from forecache.coherence.shard import Reading
+from forecache.serve.tier import Lease, Place, Value
+from forecache.serve.tiers.beacons import entries_of, poll
+from forecache.serve.tiers.layout import FILL, Told, found_at, value_of
+from tests.simulation.database import ABSENT_EVERY, TABLE, Down
+from tests.simulation.network import Line
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+__all__ = ["Process"]
+
+POLL = 0.005  # seconds between two looks at a log
+READ = 0.003  # between two reads
+LEASE = 0.05
+KEEP = 10.0
+UNKNOWN = float("-inf")
+
+
+class Process:
+    """Reads one row after the other."""
+
+    def __init__(self, world: World, name: str) -> None:
+        """Knows nothing."""
+        self.world, self.loop, self.database, self.name = world, world.loop, world.database, name
+        self.readers = [Reader() for _ in world.sites]
+        self.proven = [UNKNOWN for _ in world.sites]
+        self.copies: dict[int, tuple[int, float]] = {}  # version, and as of when it was read
+        self.lines: dict[int, Line] = {}
+        self.data: dict[int, Line] = {}
+        for shard in range(len(world.sites)):
+            self.follow(shard)
+        self.loop.after(self.loop.some(0, READ), self.read)
+
+    def follow(self, shard: int) -> None:
+        """Connects, and asks for the log from then on."""
+        line = self.lines[shard] = Line(self.world.sites[shard], self)
+        connection = self.readers[shard].connected()
+        self.ask_log(shard, line, connection)
+
+    def ask_log(self, shard: int, line: Line, connection: int) -> None:
+        if not line.is_open:
+            self.loop.after(POLL, self.follow, shard)
+            return
+        sent_at, position = self.loop.now, self.readers[shard].position
+
+        def told(answer: Any) -> None:
+            if answer is not None:
+                reading, entries = entries_of(answer)
+                self.carry_out(shard, self.readers[shard].polled(connection, sent_at, reading, entries))
+            self.loop.after(POLL, self.ask_log, shard, line, connection)
+
+        line.ask((*poll(self.world.layouts[shard], position)[:-1], self.world.most), told)
+
+    def carry_out(self, shard: int, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Flush():
+                    self.copies = {key: copy for key, copy in self.copies.items() if self.world.shard(key) != shard}
+                case Drop(changes):
+                    for change in changes:
+                        assert change.key is not EVERY
+                        self.copies.pop(int(change.key), None)  # type: ignore[call-overload]
+                case Prove(at, _):
+                    self.proven[shard] = at
+
+    def read(self) -> None:
+        """A read of some row: from here, from the shard, or from the database."""
+        self.loop.after(self.loop.some(READ / 2, READ * 2), self.read)
+        key = self.loop.chance.randrange(self.world.keys)
+        shard = self.world.shard(key)
+        if key in self.copies:
+            version, read_at = self.copies[key]
+            as_of = max(read_at, self.proven[shard])
+            if self.loop.now - as_of <= self.loop.chance.choice(self.world.bounds):
+                self.check(key, version, as_of, "here")
+                return
+        line = self.data.get(shard)
+        if line is None or not line.is_open:
+            line = self.data[shard] = Line(self.world.sites[shard], self)
+        self.ask_shard(key, shard, line)
+
+    def ask_shard(self, key: int, shard: int, line: Line) -> None:
+        name, token = b"%d" % key, self.world.new_epoch()
+        ticket = self.readers[shard].ticket()
+        asked_at = self.loop.now
+
+        def told(answer: Any) -> None:
+            if answer is None:
+                self.ask_database(key, shard, ticket, None, line)
+                return
+            epoch, history, meta, entry = answer
+            state = Told(epoch, self.world.reading(history, meta))
+            place = Place(TABLE, name)
+            found = found_at(place, state, entry, token=token, lease=LEASE, chance=0.5)
+            if isinstance(found, Value):
+                self.found(key, shard, ticket, int(found.payload[1:]), state.reading, asked_at)
+            else:
+                self.ask_database(key, shard, ticket, found if isinstance(found, Lease) else None, line)
+
+        layout = self.world.layouts[shard]
+        line.ask(layout.read(TABLE, [name], token=token, lease=LEASE, since=0), told)
+
+    def found(self, key: int, shard: int, ticket: Ticket, version: int, reading: Reading, asked_at: float) -> None:
+        """The shard had it."""
+        as_of = self.readers[shard].proven(reading)
+        if asked_at - as_of <= self.loop.chance.choice(self.world.bounds):
+            self.check(key, version, as_of, "in the shard")
+            self.keep(key, shard, ticket, version, as_of, reading)
+        else:
+            self.ask_database(key, shard, ticket, None, None)
+
+    def ask_database(self, key: int, shard: int, ticket: Ticket, lease: Lease | None, line: Line | None) -> None:
+        asked_at = self.loop.now
+
+        def arrive() -> None:
+            try:
+                version = self.database.read(key)
+            except Down:
+                return
+            self.loop.after(self.loop.some(0.0002, self.world.slowest_answer), come_back, version)
+
+        def come_back(version: int) -> None:
+            self.check(key, version, asked_at, "in the database")
+            if lease is not None and line is not None and line.is_open:
+                payload = b"%s%d" % (b"-" if version % ABSENT_EVERY == 0 else b"+", version)
+                value = value_of(lease, payload, 0)
+                place = self.world.layouts[shard].place(Place(TABLE, b"%d" % key))
+                line.ask(FILL.command([place], [lease.token, value, int(KEEP * 1000)]), lambda _: None)
+            self.keep(key, shard, ticket, version, asked_at, None)
+
+        self.loop.after(self.loop.some(0.0002, 0.002), arrive)
+
+    def keep(self, key: int, shard: int, ticket: Ticket, version: int, as_of: float, reading: Reading | None) -> None:
+        if self.readers[shard].may_keep(ticket, Change(TABLE, b"%d" % key), reading):
+            self.copies[key] = version, as_of
+            self.loop.note(self.name, "keeps version", version, "of", key)
+
+    def check(self, key: int, version: int, as_of: float, where: str) -> None:
+        """The law: a version that was there at some moment since it is proven."""
+        self.world.count(where, as_of, self.loop.now)
+        if as_of == UNKNOWN:
+            return
+        told = self.database.violation(key, version, as_of)
+        if told:
+            self.loop.note(self.name, "found", where, "what is too old:", told)
+            raise AssertionError(f"seed {self.world.seed}: {self.name} found {where} {told}")

@@ -1,0 +1,167 @@
+"""A fake Valkey, as far as the protocol uses it: the scripts of a tier and of a sequencer, over keys that expire.
+
+What it answers is compared with a real server in `test_valkey.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from forecache.serve.tiers.beacons import APPLY, BEGIN, DISTRUST, END, OPEN, POLL
+from forecache.serve.tiers.layout import FILL, READ, RELEASE
+
+__all__ = ["FakeValkey"]
+
+GONE, FENCED = -1, -2
+
+
+class FakeValkey:
+    """One server; `now` in seconds is an argument of every command."""
+
+    def __init__(self, history: str, kept: int = 100_000) -> None:
+        """Empty; of a log the last entries are kept, exactly so many."""
+        self.history, self.kept = history, kept
+        self.is_up = True
+        self.values: dict[bytes, bytes] = {}
+        self.ends: dict[bytes, float] = {}
+        self.logs: dict[bytes, list[tuple[int, bytes]]] = {}
+
+    def copy(self, history: str) -> FakeValkey:
+        """A server that begins with what this one holds."""
+        other = FakeValkey(history, self.kept)
+        other.values, other.ends = dict(self.values), dict(self.ends)
+        other.logs = {key: list(entries) for key, entries in self.logs.items()}
+        return other
+
+    def run(self, command: tuple[Any, ...], now: float) -> Any:
+        """What the server answers."""
+        _, script, count, *rest = command
+        arguments = [part if isinstance(part, bytes) else str(part).encode() for part in rest[count:]]
+        return COMMANDS[script](self, rest[:count], arguments, now)
+
+    def get(self, key: bytes, now: float) -> bytes | None:
+        if self.ends.get(key, now + 1) <= now:
+            self.delete(key)
+        return self.values.get(key)
+
+    def set(self, key: bytes, value: bytes, ends: float | None = None) -> None:
+        self.values[key] = value
+        if ends is None:
+            self.ends.pop(key, None)
+        else:
+            self.ends[key] = ends
+
+    def delete(self, key: bytes) -> bool:
+        self.ends.pop(key, None)
+        return self.values.pop(key, None) is not None
+
+    def open(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
+        self.logs.pop(keys[1], None)
+        self.set(keys[0], arguments[0] + b"|0|0|0|0")
+        return 1
+
+    def mine(self, meta: bytes, epoch: bytes) -> list[bytes] | int:
+        """Numbers of the state, or why there are none."""
+        written = self.values.get(meta)
+        if written is None:
+            return GONE
+        parts = written.split(b"|")
+        return parts if self.is_of(parts[0], epoch) else FENCED
+
+    def is_of(self, there: bytes, epoch: bytes) -> bool:
+        return there == epoch
+
+    def apply(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
+        parts = self.mine(keys[0], arguments[0])
+        if isinstance(parts, int):
+            return parts
+        number = int(arguments[1])
+        if number != int(parts[4]) + 1:
+            return GONE
+        for key in keys[2:]:
+            self.delete(key)
+        entries = self.logs.setdefault(keys[1], [])
+        entries.append((number, arguments[2]))
+        del entries[: -self.kept]
+        self.set(keys[0], b"|".join([*parts[:4], arguments[1]]))
+        return 1
+
+    def begin(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
+        parts = self.mine(keys[0], arguments[0])
+        if isinstance(parts, int):
+            return parts
+        begun = int(parts[1]) + 1
+        self.set(keys[0], b"|".join([parts[0], b"%d" % begun, *parts[2:]]))
+        return begun
+
+    def end(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
+        parts = self.mine(keys[0], arguments[0])
+        if isinstance(parts, int):
+            return parts
+        self.set(keys[0], b"|".join([*parts[:2], *arguments[1:3], parts[4]]))
+        return 1
+
+    def poll(self, keys: list[bytes], arguments: list[bytes], _: float) -> list[Any]:
+        first, most = int(arguments[0]), int(arguments[1])
+        entries = [(number, entry) for number, entry in self.logs.get(keys[1], ()) if number >= first][:most]
+        told = [[b"%d-1" % number, [b"i", entry]] for number, entry in entries]
+        return [self.history.encode(), self.values.get(keys[0], b""), told]
+
+    def distrust(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
+        return int(self.values.get(keys[0], b"")[:32] == arguments[0] and self.delete(keys[0]))
+
+    def read(self, keys: list[bytes], arguments: list[bytes], now: float) -> list[Any]:
+        fresh, token, milliseconds, since = arguments
+        meta = self.values.get(keys[0], b"")
+        valid = self.history.encode() + meta[:32]
+        written = self.get(keys[1], now)
+        epoch = written[:32] if written is not None and written[33:] == valid else b""
+        if not epoch:
+            epoch = fresh
+            self.set(keys[1], epoch + b"|" + valid)
+        lease = b"L|" + epoch + b"|" + token
+        found: list[Any] = [epoch, self.history.encode(), meta]
+        for key in keys[2:]:
+            there = self.get(key, now)
+            kind = there[:1] if there is not None and there[2:34] == epoch else b""
+            if there is not None and kind == b"V" and there[35:51] >= since:
+                found.append([there, self.left(key, now)])
+            elif kind == b"L" and there != lease:
+                found.append(max(1, self.left(key, now)))
+            else:
+                self.set(key, lease, now + int(milliseconds) / 1000)
+                found.append(0)
+        return found
+
+    def left(self, key: bytes, now: float) -> int:
+        return round((self.ends[key] - now) * 1000) if key in self.ends else -1
+
+    def fill(self, keys: list[bytes], arguments: list[bytes], now: float) -> list[int]:
+        stored = []
+        for at, key in enumerate(keys):
+            lease, value, milliseconds = arguments[3 * at : 3 * at + 3]
+            stored.append(int(self.holds(key, lease, now)))
+            if stored[-1]:
+                self.set(key, value, now + int(milliseconds) / 1000)
+        return stored
+
+    def holds(self, key: bytes, lease: bytes, now: float) -> bool:
+        return self.get(key, now) == lease
+
+    def release(self, keys: list[bytes], arguments: list[bytes], now: float) -> int:
+        pairs = zip(keys, arguments, strict=True)
+        return sum(self.delete(key) for key, lease in pairs if self.get(key, now) == lease)
+
+
+COMMANDS: dict[str, Callable[[FakeValkey, list[bytes], list[bytes], float], Any]] = {
+    OPEN.hash: FakeValkey.open,
+    APPLY.hash: FakeValkey.apply,
+    BEGIN.hash: FakeValkey.begin,
+    END.hash: FakeValkey.end,
+    POLL.hash: FakeValkey.poll,
+    DISTRUST.hash: FakeValkey.distrust,
+    READ.hash: FakeValkey.read,
+    FILL.hash: FakeValkey.fill,
+    RELEASE.hash: FakeValkey.release,
+}

@@ -1,0 +1,159 @@
+"""A world that follows from a seed: a database, shards, candidates, processes; and what befalls them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from forecache.coherence.shard import Reading
+from forecache.serve.tiers.layout import Layout, reading_of
+from tests.simulation.database import Database
+from tests.simulation.loop import Loop
+from tests.simulation.network import Site
+from tests.simulation.process import Process
+from tests.simulation.sequencing import Candidate
+
+__all__ = ["World", "run"]
+
+SECONDS = 0.16  # of one schedule
+EVER = float("inf")
+
+
+class World:
+    """All of it, with names that tell nodes apart."""
+
+    def __init__(self, seed: int, *, is_traced: bool = False) -> None:
+        """Before anything happens."""
+        self.seed = seed
+        self.loop = Loop(seed, is_traced=is_traced)
+        chance = self.loop.chance
+        self.counts = Counter[str]()
+        self.keys = chance.choice([1, 2, 4])
+        self.bounds = chance.choice([(EVER,), (0.01, 0.05), (0.03, EVER)])
+        self.slowest_answer = chance.choice([0.002, 0.002, 0.03])
+        self.gaps = chance.choice([0.0005, 0.003, 0.03])
+        self.pause = chance.choice([0.002, 0.01])
+        self.most = chance.choice([1000, 1000, 1])  # entries of one answer
+        self.epochs = 0
+        kept = chance.choice([1000, 1000, 1, 3])
+        self.sites = [Site(self.loop, kept) for _ in range(chance.choice([1, 1, 2]))]
+        self.layouts = [Layout("n", shard) for shard in range(len(self.sites))]
+        self.database = Database(self.loop, self.keys)
+        self.candidates = [Candidate(self, name) for name in ("one", "other")]
+        self.processes = [Process(self, name) for name in ("left", "right")]
+        self.loop.after(0.0, self.write)
+        for _ in range(chance.choice([0, 1, 2, 4])):
+            self.loop.after(self.loop.some(0.01, 0.8 * SECONDS), chance.choice(FAULTS), self)
+
+    def shard(self, key: int) -> int:
+        """Where a row is."""
+        return key % len(self.sites)
+
+    def new_epoch(self) -> str:
+        """Random, as far as anybody in here can tell."""
+        self.epochs += 1
+        return f"{self.epochs:032x}"
+
+    def reading(self, history: bytes, meta: bytes) -> Reading:
+        return reading_of(history, meta)
+
+    def write(self) -> None:
+        """Somebody writes some rows."""
+        keys = self.loop.chance.sample(range(self.keys), 1 if self.keys == 1 or self.loop.happens(0.8) else 2)
+        self.database.commit(keys, self.loop.some(0.0, self.gaps))
+        self.loop.after(self.loop.some(0.2, 2.0) * self.pause, self.write)
+
+    def count(self, where: str, as_of: float, now: float) -> None:
+        """An answer."""
+        self.counts["answers"] += 1
+        self.counts[f"{where}"] += 1
+        if as_of > -EVER:
+            self.counts["proven"] += 1
+
+    def run(self) -> Counter[str]:
+        """Until the end; raises when a law is violated."""
+        self.loop.run(SECONDS)
+        self.counts["commits"] = self.database.version
+        return self.counts
+
+    # what befalls it
+    def some_site(self) -> Site:
+        return self.loop.chance.choice(self.sites)
+
+    def some_node(self) -> object:
+        return self.loop.chance.choice([*self.candidates, *self.processes])
+
+    def restart_empty(self) -> None:
+        self.some_site().restart(None, self.loop.some(0.0, 0.03))
+
+    def roll_back(self) -> None:
+        site = self.some_site()
+        site.restart(site.saved, self.loop.some(0.0, 0.03))
+
+    def save(self) -> None:
+        self.some_site().save()
+        self.loop.after(self.loop.some(0.005, 0.06), self.roll_back)
+
+    def fail_over(self) -> None:
+        """Some notice, and some stay with the old server."""
+        self.some_site().fail_over()
+        for process in self.processes:
+            for line in [*process.lines.values(), *process.data.values()]:
+                if self.loop.happens(0.5):
+                    line.close()
+
+    def cut(self) -> None:
+        """One way, or both."""
+        site, node = self.some_site(), self.some_node()
+        for way in self.loop.chance.choice([("there",), ("back",), ("there", "back")]):
+            site.cut.add((node, way))
+            self.loop.after(self.loop.some(0.01, 0.08), site.cut.discard, (node, way))
+        self.loop.note("a way is cut")
+
+    def reset(self) -> None:
+        """All connections of a process fail."""
+        process = self.loop.chance.choice(self.processes)
+        for line in [*process.lines.values(), *process.data.values()]:
+            line.close()
+        self.loop.note("connections of", process.name, "fail")
+
+    def pause_sequencer(self) -> None:
+        seconds = self.loop.some(0.01, 0.08)
+        for candidate in self.candidates:
+            candidate.pause(seconds)
+
+    def kill_sequencer(self) -> None:
+        for candidate in self.candidates:
+            candidate.kill()
+
+    def crash(self) -> None:
+        self.database.crash(self.loop.some(0.005, 0.04))
+
+    def promote(self) -> None:
+        self.database.promote(self.loop.chance.randrange(6))
+
+    def distrust(self) -> None:
+        """Somebody fences a shard."""
+        site = self.some_site()
+        for layout in self.layouts:
+            site.server.delete(layout.meta())
+
+
+FAULTS = (
+    World.restart_empty,
+    World.save,
+    World.fail_over,
+    World.fail_over,
+    World.cut,
+    World.cut,
+    World.reset,
+    World.pause_sequencer,
+    World.kill_sequencer,
+    World.crash,
+    World.promote,
+    World.distrust,
+)
+
+
+def run(seed: int) -> Counter[str]:
+    """The schedule of a seed."""
+    return World(seed).run()
