@@ -53,6 +53,7 @@ def made(package: ModuleType, address: Address) -> Any:
 def cluster(package: ModuleType, address: Address, options: dict[str, Any]) -> Any:
     """A client that asks each node of a cluster, and follows slots that moved once in a call."""
     options = {name: value for name, value in options.items() if name != "db"}
+    options["protocol"] = 2  # over 3, valkey-py 6.2 takes MOVED for an error like any other, and follows no slot
     nodes = [package.cluster.ClusterNode(host, port) for host, port in address.hosts]
     if hasattr(package, "asyncio"):
         return package.ValkeyCluster(startup_nodes=nodes, cluster_error_retry_attempts=1, **options)
