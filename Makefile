@@ -53,7 +53,7 @@ prior: setup ## Learns the prior that is part of the package anew, from generate
 
 stress: setup ## Many threads on one cache, many processes on one database and on its shared tier; some seven minutes
 	$(BIN)/python -m tests.stress $(ARGS)
-	$(BIN)/python -m tests.coherence.storm --reads 10_000_000 --most 240 $(STORM)
+	$(BIN)/python -m tests.coherence.storm --reads 10_000_000 --most 300 $(STORM)
 	$(BIN)/python -m tests.coherence.storm --stage postgresql --most 40 $(STORM)
 	$(BIN)/python -m tests.coherence.storm --stage shared --most 40 $(STORM)
 	$(BIN)/python -m tests.serve.outage
