@@ -4,6 +4,7 @@ from forecache._core import POLICIES, Entry
 from forecache.coherence.certificate import Certificate, Certified
 from forecache.coherence.level import Level
 from forecache.errors import ForecacheError
+from forecache.serve.aopening import aopen
 from forecache.serve.cache import Cache
 from forecache.serve.database import Database, open
 from forecache.serve.learning import Explanation, Learning
@@ -21,5 +22,6 @@ __all__ = [
     "Learning",
     "Level",
     "Stats",
+    "aopen",
     "open",
 ]
