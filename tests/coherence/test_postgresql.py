@@ -164,6 +164,23 @@ def test_a_slot_that_was_lost_is_made_anew_as_another_log(database: Database) ->
         assert following.settle() == []
 
 
+def test_a_slot_that_fell_too_far_behind_is_made_anew(database: Database) -> None:
+    with database.following("product") as following:
+        before = following.source.open()
+        following.source.close()
+        database.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'", "SELECT pg_reload_conf()")
+        for number in range(4):
+            database.sql(f"INSERT INTO product VALUES ({number})", "SELECT pg_switch_wal()")
+        database.sql("CHECKPOINT", "ALTER SYSTEM RESET max_slot_wal_keep_size", "SELECT pg_reload_conf()")
+        slots = "FROM pg_replication_slots WHERE database = current_database()"
+        assert database.sql(f"SELECT wal_status {slots}") == [("lost",)]
+        with pytest.raises(ConfigurationError, match="doctor"):
+            database.source(["product"], create=False).open()
+        assert following.source.open().log != before.log
+        database.sql("INSERT INTO product VALUES (9)")
+        assert following.changes() == [changes("product", 9)]
+
+
 def test_what_is_not_made_is_asked_for(database: Database) -> None:
     with pytest.raises(TableError, match="doctor"):
         database.source(["product"], create=False).open()
