@@ -89,6 +89,11 @@ def keeps_what_it_wrote(shop: Database) -> None:
     shop._publisher._forget = lambda changes: None  # type: ignore[method-assign]
 
 
+def forgets_nothing(shop: Database) -> None:
+    """Takes no notice of what the sequencer says was written."""
+    shop._copies.forget = lambda table, key: None  # type: ignore[method-assign]
+
+
 def fills_without_a_lease() -> None:
     """A fill does not compare what is there with its lease."""
     compared = "redis.pcall('GET', key) == ARGV[3 * i - 2]"
@@ -127,5 +132,6 @@ def named(*functions: Callable[..., None]) -> dict[str, Callable[..., None]]:
 
 OF_SQLITE = named(lands_anyway, trusts_the_header_after_the_log, never_looks, forgets_the_last)
 OF_POSTGRESQL = named(dates_by_arrival, joins_what_runs, keeps_what_it_wrote)
+OF_FOLLOWED = named(forgets_nothing)
 OF_ALL = named(fills_without_a_lease, ignores_the_epoch, loses_invalidations)  # in writing processes too
-MUTANTS: dict[str, Callable[[Database], None]] = OF_SQLITE | OF_POSTGRESQL
+MUTANTS: dict[str, Callable[[Database], None]] = OF_SQLITE | OF_POSTGRESQL | OF_FOLLOWED

@@ -1,4 +1,4 @@
-"""What a storm rages over: a file of SQLite, PostgreSQL, or PostgreSQL with a shared tier, each with what threatens it.
+"""What a storm rages over: a file of SQLite, PostgreSQL, PostgreSQL with a shared tier, and with a sequencer.
 
 A stage is made where the storm is run, and again in each of its processes from `place`, the words that say where it is.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from random import Random
-from threading import Event
+from threading import Event, Thread
 from typing import Any, ClassVar, NamedTuple
 
 import psycopg
@@ -19,6 +19,8 @@ import valkey
 
 import forecache
 from forecache import Database
+from forecache.coherence.postgresql import LogSource
+from forecache.serve.sequencing import Sequencing
 from forecache.serve.tiers.valkey import ValkeyTier
 from tests.servers import PostgreSQL, Valkey
 
@@ -148,6 +150,7 @@ class Shared(Postgresql):
     """
 
     ways: ClassVar = [Way("eventual", ALMOST_NOW, 1, certified=False)]
+    calm = 0.4  # seconds from one disturbance to the next, more or less
 
     def __init__(self, place: str) -> None:
         """URLs of both."""
@@ -196,7 +199,7 @@ class Shared(Postgresql):
     def disturb(self, chance: Random, stop: Event) -> None:
         """Now and then."""
         assert self.valkey
-        while not stop.wait(0.1 + chance.random() * 0.4):
+        while not stop.wait(self.calm * (0.25 + chance.random())):
             with valkey.Valkey(port=self.valkey.port) as admin:
                 if chance.random() < 0.4:
                     admin.flushall()
@@ -213,4 +216,57 @@ class Shared(Postgresql):
         super().close()
 
 
-STAGES: dict[str, Callable[[str], Any]] = {"sqlite": Sqlite, "postgresql": Postgresql, "shared": Shared}
+class Followed(Shared):
+    """A sequencer proves how current copies are, here and in the tier; plain psycopg writes; all of it is disturbed."""
+
+    ways: ClassVar = [
+        Way(None, 1.0, 30, certified=False),
+        Way("bounded(1s)", 1.0, 10),
+        Way("bounded(50ms)", 0.05, 4),
+        Way("session", ANY, 4),
+        Way("strong", 0.0, 1),
+        Way("eventual", ANY, 2),
+    ]
+    calm = 2.0  # in which something can be proven
+
+    def make(self) -> str:
+        """Starts the sequencer too."""
+        place = super().make()
+        self.stop, self.follows = Event(), ValkeyTier.connect(self.tier)
+        sequencing = Sequencing(LogSource(self.url, {"product": ("id",)}), self.follows)
+        self.thread = Thread(target=sequencing.run, args=(self.stop,))
+        self.thread.start()
+        return place
+
+    def open(self) -> Database:
+        """At the level that is the default."""
+        return forecache.open(self.url, ["product"], shared=self.tier, capacity=8, policy="lru", timeout="30s")
+
+    def before(self, shop: Database, key: int) -> None:
+        """Nothing."""
+
+    def after(self, shop: Database) -> None:
+        """Nothing."""
+
+    def writer(self, chance: Random) -> Callable[[int], int]:
+        """A program that knows nothing of forecache."""
+        return Postgresql.writer(self, chance)
+
+    def close(self) -> None:
+        """Ends the sequencer first, and what it left in a server that others use."""
+        if hasattr(self, "thread"):
+            self.stop.set()
+            self.thread.join()
+            self.follows.close()
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                connection.execute(DROP_SLOTS)
+        super().close()
+
+
+DROP_SLOTS = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()"
+STAGES: dict[str, Callable[[str], Any]] = {
+    "sqlite": Sqlite,
+    "postgresql": Postgresql,
+    "shared": Shared,
+    "followed": Followed,
+}

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.coherence.history import READ, WRITE, of_key
-from tests.coherence.mutants import OF_ALL, OF_POSTGRESQL, OF_SQLITE
+from tests.coherence.mutants import OF_ALL, OF_FOLLOWED, OF_POSTGRESQL, OF_SQLITE
 from tests.coherence.stages import STAGES, Postgresql
 from tests.coherence.storm import Report, run
 from tests.servers import PostgreSQL
@@ -36,6 +36,7 @@ CAUGHT = [
     *(("sqlite", mutant) for mutant in OF_SQLITE),
     *(("postgresql", mutant) for mutant in OF_POSTGRESQL),
     *(("shared", mutant) for mutant in OF_ALL),
+    *(("followed", mutant) for mutant in OF_FOLLOWED),
 ]
 
 
@@ -43,7 +44,9 @@ CAUGHT = [
 @pytest.mark.parametrize(("stage", "mutant"), CAUGHT)
 def test_a_cache_without_a_defence_is_caught(stage: str, mutant: str) -> None:
     for seed in range(12):
-        if run(4 if stage == "shared" else 2, stage=stage, readers=1, writers=2, seed=seed, mutate=mutant).violations:
+        if run(
+            4 if stage in {"shared", "followed"} else 2, stage=stage, readers=1, writers=2, seed=seed, mutate=mutant
+        ).violations:
             return
     pytest.fail(f"{mutant} was not caught in 12 storms")
 
