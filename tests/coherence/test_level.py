@@ -26,7 +26,9 @@ def test_a_level_reads_what_it_writes(level: Level) -> None:
 
 
 def test_every_kind_has_a_form() -> None:
-    assert {Level.parse(form).kind for form in ("eventual", "bounded(1s)", "session", " strong ")} == set(KINDS)
+    assert {Level.parse(form).kind for form in ("eventual", "bounded(1s)", "session", " strong ", "snapshot")} == set(
+        KINDS
+    )
 
 
 @pytest.mark.parametrize("age", ["250ms", 0.25, timedelta(milliseconds=250)])

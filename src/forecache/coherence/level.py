@@ -10,12 +10,12 @@ from typing import Final, Literal, get_args
 from forecache.errors import LevelError
 from forecache.units import Duration, format_duration, parse_ttl
 
-__all__ = ["EVENTUAL", "SESSION", "STRONG", "Kind", "Level", "LevelLike"]
+__all__ = ["EVENTUAL", "SESSION", "SNAPSHOT", "STRONG", "Kind", "Level", "LevelLike"]
 
-Kind = Literal["eventual", "bounded", "session", "strong"]
+Kind = Literal["eventual", "bounded", "session", "strong", "snapshot"]
 
 BOUNDED: Final = re.compile(r"bounded\s*\(([^()]*)\)")
-FORMS: Final = "expected 'eventual', 'bounded(1s)' with any duration, 'session' or 'strong'"
+FORMS: Final = "expected 'eventual', 'bounded(1s)' with any duration, 'session', 'strong' or 'snapshot'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,13 @@ class Level:
     bounded(250ms)
 
     eventual: some committed value, however old. bounded: one that was current at some moment from `seconds` before the
-    read began to its end. session: one that is not older than what this process wrote. strong: one that was current at
-    some moment of the read (linearizable: Herlihy & Wing, TOPLAS 12(3), 1990).
+    read began to its end. session: one that is not older than what this process wrote or read before. strong: one that
+    was current at some moment of the read (linearizable: Herlihy & Wing, TOPLAS 12(3), 1990). snapshot: all answers of
+    a read out of one snapshot of the database, taken during the read.
     """
 
     kind: Kind
-    seconds: float = math.inf  # largest age when the read begins; infinite unless bounded or strong
+    seconds: float = math.inf  # largest age when the read begins; infinite if it does not matter
 
     @classmethod
     def bounded(cls, age: Duration) -> Level:
@@ -73,5 +74,6 @@ LevelLike = str | Level
 EVENTUAL: Final = Level("eventual")
 SESSION: Final = Level("session")
 STRONG: Final = Level("strong", 0.0)
-PLAIN: Final[dict[str, Level]] = {level.kind: level for level in (EVENTUAL, SESSION, STRONG)}
+SNAPSHOT: Final = Level("snapshot", 0.0)
+PLAIN: Final[dict[str, Level]] = {level.kind: level for level in (EVENTUAL, SESSION, STRONG, SNAPSHOT)}
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

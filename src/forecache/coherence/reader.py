@@ -66,6 +66,7 @@ class Reader:
         self.position = 0  # number of the last entry that was applied here
         self.proven_at = UNKNOWN  # all copies are current as of this moment
         self.beacon = 0  # that proved it
+        self.xmin = 0  # all transactions below it that committed are contained
         self.connection = 0  # number of the connection that counts
         self.flushes = 0
         self.gaps = 0  # times that entries were missing
@@ -109,7 +110,7 @@ class Reader:
             effects = [self._apply(entry) for entry in entries]
         self._record(meta.begun, sent_at)
         if self.position == meta.last and (at := self._proof(meta.done)) > self.proven_at:
-            self.proven_at, self.beacon = at, meta.done
+            self.proven_at, self.beacon, self.xmin = at, meta.done, meta.xmin
             effects.append(Prove(at, meta.done))
         return effects
 
@@ -151,7 +152,8 @@ class Reader:
         """Forgets everything, and goes on at the end of the log."""
         if epoch != self.epoch:
             self._forget_records(reading.history)
-        self.epoch, self.position, self.proven_at, self.beacon = epoch, position, UNKNOWN, 0
+        self.epoch, self.position = epoch, position
+        self.proven_at, self.beacon, self.xmin = UNKNOWN, 0, 0
         self.flushes += 1
         self._ended.clear()
         self._horizon = position

@@ -85,6 +85,10 @@ class SqliteWatch:
         """There are no parts."""
         return 0
 
+    def contains(self, token: str) -> bool:
+        """There are no tokens."""
+        return False
+
     def proven_at(self) -> float:
         """Now, if nothing changed; else when it was asked last."""
         signal = self._signal

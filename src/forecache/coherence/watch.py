@@ -53,6 +53,9 @@ class Watch(Protocol):
     def shard_of(self, table: str, key: Hashable) -> int:
         """The part of the shared tier that a row is in; 0 where there are no parts."""
 
+    def contains(self, token: str) -> bool:
+        """Whether all copies surely contain what a token of `Database.token` stands for."""
+
     def proven_at(self) -> float:
         """The latest moment of `now()` at which all copies were surely current; minus infinity if unknown."""
 
@@ -91,6 +94,10 @@ class Ageing:
     def shard_of(self, table: str, key: Hashable) -> int:
         """There are no parts."""
         return 0
+
+    def contains(self, token: str) -> bool:
+        """Unknown."""
+        return False
 
     def proven_at(self) -> float:
         """Unknown."""

@@ -68,6 +68,11 @@ class BeaconWatch:
         self._ensure()
         return any(reader.epoch for reader in self._readers)
 
+    def contains(self, token: str) -> bool:
+        """Whether all copies surely contain what a token stands for: a number above those of its transactions."""
+        self._ensure()
+        return self._contained >= int(token)
+
     def proven_at(self) -> float:
         """The latest moment at which all copies were surely current."""
         self._ensure()
@@ -137,6 +142,7 @@ class BeaconWatch:
         self._lock = threading.RLock()
         self._readers = [Reader() for _ in range(self._routes.shards)]
         self._proven = [UNKNOWN] * len(self._readers)
+        self._contained = 0  # all transactions below this number are
         self._stop = threading.Event()
         self._threads = []
 
@@ -218,6 +224,7 @@ class BeaconWatch:
         for effect in effects:
             match effect:
                 case Flush():
+                    self._contained = 0
                     self._holder.forget_all()
                 case Drop(changes):
                     for change in changes:
@@ -225,6 +232,7 @@ class BeaconWatch:
                 case Prove(at, _):
                     self._proven[shard] = at
                     self.proof.tell(min(self._proven))
+                    self._contained = min(reader.xmin for reader in self._readers)
 
     def _drop(self, change: Change) -> None:
         table, name = change

@@ -17,7 +17,7 @@ from forecache.serve import settings
 from forecache.serve.copies import Copies
 from forecache.serve.counts import Counts, DatabaseStats
 from forecache.serve.loader import Keep
-from forecache.serve.opening import origin_of, shared_over, tier_of, warmth_of, watch_of
+from forecache.serve.opening import origin_of, shared_over, tier_of, token_of, warmth_of, watch_of
 from forecache.serve.origin import Origin, Table
 from forecache.serve.plan import ReadPath
 from forecache.serve.rows import Rows
@@ -106,6 +106,14 @@ class Database:
     def atransaction(self) -> AsyncDatabaseTransaction:
         """`transaction`, for tasks, as an `async with` block."""
         return AsyncDatabaseTransaction(self._origin.atransaction, self._publisher, self._name_of)
+
+    def token(self) -> str:
+        """What stands for all that was committed by now, for a process that shall see it: see `after` of `Rows.get`.
+
+        Raises:
+            LevelError: the database has no such tokens; PostgreSQL has.
+        """
+        return token_of(self._origin)
 
     def stats(self) -> DatabaseStats:
         """Counts since it was opened; subtract an earlier one for those of an interval."""
@@ -214,7 +222,8 @@ def open(
         tables: names of those whose rows are kept, or what their rows are by name: dict, or a msgspec.Struct.
         capacity: most rows in this process, over all tables; 10,000 unless `max_bytes` is given.
         max_bytes: most bytes of rows in this process, as a number or as '256MiB', in place of `capacity`.
-        level: what reads keep to unless they say otherwise: 'eventual', 'bounded(1s)', 'session' or 'strong'.
+        level: what reads keep to unless they say otherwise: 'eventual', 'bounded(1s)', 'session', 'strong' or
+            'snapshot'.
         shared: URL of a Valkey or Redis that processes share, or several, or a tier; for databases that are servers.
         ttl: how long a copy may stay where the database does not tell what changes, here and in the shared tier.
         stale_on_error: largest age of rows that are served while the database is unavailable; by default none is.

@@ -17,7 +17,7 @@ from forecache.serve.breaker import Breaker
 from forecache.serve.copies import Copies, Found
 from forecache.serve.counts import Counts
 from forecache.serve.flight import Flight, inside
-from forecache.serve.origin import Key, Origin, Table
+from forecache.serve.origin import Change, Key, Origin, Table
 from forecache.serve.rounds import Rounds, told
 from forecache.serve.shell import Ask, Plan, shielded, wait_for
 
@@ -78,7 +78,7 @@ class ReadPath:
             return (yield from self._read(table, wanted, level, began))
         except OriginUnavailableError:
             found = self._stale(table, wanted, began)
-            if found is None:
+            if found is None or level.kind == "snapshot":
                 raise
             self._counts.add(stale=len(found))
             return found
@@ -94,11 +94,13 @@ class ReadPath:
 
     def _read(self, table: Table, keys: list[Key], level: Level, began: float) -> Plan[dict[Key, Found]]:
         yield from self._catch_up(level, began)
-        found = self._resident(table, keys, level, began)
+        found = {} if level.kind == "snapshot" else self._resident(table, keys, level, began)
         missing = [key for key in keys if key not in found]
         self._counts.add(hits=len(found))
         if not missing:
             return found
+        if level.kind == "snapshot":
+            return (yield from self._past(table, keys, self._from_database(table, keys)))
         if level.kind == "strong" and not self.watch.tells:
             return found | (yield from self._round(table, missing))
         return found | (yield from self._load(table, missing, level, began))
@@ -152,7 +154,15 @@ class ReadPath:
                     found[key] = answer._replace(as_of=as_of)
         rest = [key for key in keys if key not in found]
         if rest:
-            found |= yield from self._fetch(table, rest, level, began)
+            found |= yield from self._past(table, rest, self._fetch(table, rest, level, began))
+        return found
+
+    def _past(self, table: Table, keys: list[Key], read: Plan[dict[Key, Found]]) -> Plan[dict[Key, Found]]:
+        """A read past the loads of others, which may bring what is older: then that is not kept."""
+        found = yield from read
+        if not self.watch.tells:
+            for key in keys:
+                self._copies.forget(table.name, key)
         return found
 
     def _begin(self, table: Table, keys: Iterable[Key]) -> tuple[dict[Key, Flight], dict[Key, Flight]]:
@@ -196,7 +206,9 @@ class ReadPath:
         """Strong reads without a watch: one read of the database, begun after all who wait for it have asked."""
         rounds = self._rounds.setdefault(table.name, Rounds(lambda keys: self._fresh(table, keys)))
         found = yield from rounds.read(keys)
-        return found if found is not None else (yield from self._from_database(table, keys))
+        if found is not None:
+            return found
+        return (yield from self._past(table, keys, self._from_database(table, keys)))
 
     def _fresh(self, table: Table, keys: list[Key]) -> Plan[dict[Key, Found]]:
         """Reads the database whatever is in flight, and keeps what nobody else loads."""
@@ -205,15 +217,15 @@ class ReadPath:
         if mine:
             found = yield from self._lead(table, mine, STRONG, now())
         if others:
-            found |= yield from self._from_database(table, list(others))
+            rest = list(others)
+            found |= yield from self._past(table, rest, self._from_database(table, rest))
         return found
 
     def _fetch(self, table: Table, keys: list[Key], level: Level, began: float) -> Plan[dict[Key, Found]]:
         """From the shared tier where its copies are good enough, else from the database."""
         if self._shared is None or not self._shared.keeps(level):
             return (yield from self._from_database(table, keys))
-        oldest = began - level.seconds
-        return (yield from self._shared.read(table, keys, oldest, lambda rest: self._from_database(table, rest)))
+        return (yield from self._shared.read(table, keys, level, began, lambda rest: self._from_database(table, rest)))
 
     def _from_database(self, table: Table, keys: list[Key]) -> Plan[dict[Key, Found]]:
         ticket = self._breaker.enter()
@@ -237,4 +249,6 @@ class ReadPath:
             self.tables[table.name] = batch.table
             self._copies.forget_table(table.name)  # older rows have another shape
         self._counts.add(queries=1, rows=len(batch.rows))
+        if self._shared is not None:
+            self._shared.saw(Change(table.name, key) for key in keys)
         return {key: Found(Copy(batch.rows.get(key), read_at, batch.stamp), "database", read_at) for key in keys}

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, overload
 
 from forecache._core import CopyReader, now
 from forecache.coherence.certificate import Certificate, Certified
-from forecache.coherence.level import Level, LevelLike
+from forecache.coherence.level import STRONG, Level, LevelLike
 from forecache.serve.copies import Copies, Found
 from forecache.serve.origin import Key
 from forecache.serve.plan import ReadPath
@@ -55,14 +55,32 @@ class Rows:
 
     @overload
     def get(
-        self, key: Key, default: Any = None, *, level: LevelLike | None = None, with_certificate: Literal[False] = False
+        self,
+        key: Key,
+        default: Any = None,
+        *,
+        level: LevelLike | None = None,
+        after: str | None = None,
+        with_certificate: Literal[False] = False,
     ) -> Any: ...
     @overload
     def get(
-        self, key: Key, default: Any = None, *, level: LevelLike | None = None, with_certificate: Literal[True]
+        self,
+        key: Key,
+        default: Any = None,
+        *,
+        level: LevelLike | None = None,
+        after: str | None = None,
+        with_certificate: Literal[True],
     ) -> Certified: ...
     def get(
-        self, key: Key, default: Any = None, *, level: LevelLike | None = None, with_certificate: bool = False
+        self,
+        key: Key,
+        default: Any = None,
+        *,
+        level: LevelLike | None = None,
+        after: str | None = None,
+        with_certificate: bool = False,
     ) -> Any:
         """The row of a key, or `default` if there is none.
 
@@ -70,6 +88,8 @@ class Rows:
             key: its primary key; a tuple where that has several columns.
             default: what to return for a row that is absent.
             level: what the answer keeps to; by default as the database was opened.
+            after: a token of `Database.token`, maybe of another process: the answer contains all that was committed
+                when it was made.
             with_certificate: whether to return a `Certified` instead, which says what is proven of the row.
 
         Raises:
@@ -77,44 +97,60 @@ class Rows:
             KeyTypeError: the key cannot be one of this table, or only resembles the key of a row.
             OriginUnavailableError: the database is needed, and cannot be asked.
         """
-        if level is None and not with_certificate:
+        if level is None and after is None and not with_certificate:
             row = self._read(key)
             if row is not MISSING:
                 return default if row is None else row
-        began, level = self._begin(level)
+        began, level = self._begin(level, after)
         found = run(self._path.read(self.name, (key,), level, began.at))[key]
         return self._answer(key, found, default, began, with_certificate)
 
     async def aget(
-        self, key: Key, default: Any = None, *, level: LevelLike | None = None, with_certificate: bool = False
+        self,
+        key: Key,
+        default: Any = None,
+        *,
+        level: LevelLike | None = None,
+        after: str | None = None,
+        with_certificate: bool = False,
     ) -> Any:
         """`get`, for tasks."""
-        if level is None and not with_certificate:
+        if level is None and after is None and not with_certificate:
             row = self._read(key)
             if row is not MISSING:
                 return default if row is None else row
-        began, level = self._begin(level)
+        began, level = self._begin(level, after)
         found = (await arun(self._path.read(self.name, (key,), level, began.at)))[key]
         return self._answer(key, found, default, began, with_certificate)
 
     def get_many(
-        self, keys: Iterable[Key], *, level: LevelLike | None = None, with_certificate: bool = False
+        self,
+        keys: Iterable[Key],
+        *,
+        level: LevelLike | None = None,
+        after: str | None = None,
+        with_certificate: bool = False,
     ) -> dict[Key, Any]:
         """The rows that there are, by their keys; those that have to be read are read by one query.
 
         With certificates, every key has an answer, and that of an absent row has None as its row.
         """
         keys = list(keys)
-        began, level = self._begin(level)
+        began, level = self._begin(level, after)
         found = run(self._path.read(self.name, keys, level, began.at))
         return self._answers(found, keys, began, with_certificate)
 
     async def aget_many(
-        self, keys: Iterable[Key], *, level: LevelLike | None = None, with_certificate: bool = False
+        self,
+        keys: Iterable[Key],
+        *,
+        level: LevelLike | None = None,
+        after: str | None = None,
+        with_certificate: bool = False,
     ) -> dict[Key, Any]:
         """`get_many`, for tasks."""
         keys = list(keys)
-        began, level = self._begin(level)
+        began, level = self._begin(level, after)
         found = await arun(self._path.read(self.name, keys, level, began.at))
         return self._answers(found, keys, began, with_certificate)
 
@@ -163,15 +199,19 @@ class Rows:
         """A native reader for what is known of the database now."""
         watch, level = self._path.watch, self._level
         self._header = watch.header
-        age = -1.0 if watch.tells or level.kind == "strong" else level.seconds  # nothing is below no age at all
+        age = (
+            -1.0 if watch.tells or level.kind in {"strong", "snapshot"} else level.seconds
+        )  # nothing is below no age at all
         self._reader = CopyReader(
             self._copies.cache, self.name, MISSING, header=self._header, proof=watch.proof, max_age=age
         )
         self._read = self._reader.read
 
-    def _begin(self, level: LevelLike | None) -> tuple[Began, Level]:
+    def _begin(self, level: LevelLike | None, after: str | None) -> tuple[Began, Level]:
         """When a read begins and what is known then, and what it keeps to."""
         wanted = self._level if level is None else Level.parse(level)
+        if after is not None and not self._path.watch.contains(after) and wanted.kind != "snapshot":
+            wanted = STRONG  # what is not known to be here is in the database
         self._path.watch.check(wanted)
         if self._header is not self._path.watch.header:
             self._past_hits += self._reader.hits

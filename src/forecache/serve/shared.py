@@ -17,6 +17,7 @@ from forecache.serve.beacon_watch import BeaconWatch
 from forecache.serve.budget import Budget
 from forecache.serve.copies import Found
 from forecache.serve.counts import Counts
+from forecache.serve.floors import Floors
 from forecache.serve.origin import EVERY, Change, Key, Table
 from forecache.serve.shell import Ask, Plan
 from forecache.serve.tier import Busy, Fill, Lease, Place, Tier, Value
@@ -39,6 +40,7 @@ class Shared:
         """Keeps rows there for `ttl` seconds; what a watch proves of them is known."""
         self.tier = tier
         self._watch = watch
+        self._floors = Floors()
         self._ttl = ttl
         self._counts = counts
         self._codecs: dict[tuple[str, tuple[str, ...]], Codec] = {}
@@ -50,7 +52,7 @@ class Shared:
 
         A session never gets what it has overwritten: an invalidation that was confirmed ended the value, and the lease
         of whoever might fill an older one; one that was not is delivered before this process reads from that server
-        again, unless that has another epoch by then.
+        again, unless that has another epoch by then. Where a sequencer is, it never goes back in time either.
         """
         if level.kind != "bounded":
             return level.kind in {"eventual", "session"}
@@ -60,13 +62,18 @@ class Shared:
         self._tell(level)
         return False
 
-    def read(self, table: Table, keys: list[Key], oldest: float, load: Load) -> Plan[dict[Key, Found]]:
+    def saw(self, changes: Iterable[Change]) -> None:
+        """The present of these rows was read or written, and from now on nobody here may see what was before."""
+        self._floors.saw(changes, now())
+
+    def read(self, table: Table, keys: list[Key], level: Level, began: float, load: Load) -> Plan[dict[Key, Found]]:
         """Rows of the tier; what is not there is loaded by whoever holds its lease, and filled in.
 
         Args:
             table: of all the keys.
             keys: to read.
-            oldest: moment as of which rows must be current; what is older, or not proven, is loaded and left there.
+            level: that rows must keep to; what is older, or not proven, is loaded and left there.
+            began: moment when the read began.
             load: from the database.
         """
         budget, found = Budget(PATIENCE_SECONDS), dict[Key, Found]()
@@ -79,7 +86,9 @@ class Shared:
             answers = yield from self._ask(table, names, budget)
             for key, name, ticket, answer in zip(rest, names, tickets, answers, strict=True):
                 if isinstance(answer, Value):
-                    row = self._row(table, name, ticket, answer)
+                    floor = self._floor(Change(table.name, key))
+                    oldest = floor if level.kind == "session" else began - level.seconds
+                    row = self._row(table, name, ticket, answer, floor)
                     if row is not None and row.as_of >= oldest:
                         found[key] = row
                 elif isinstance(answer, Lease):
@@ -133,6 +142,10 @@ class Shared:
         answers: list[Any] = yield Ask(call, acall)
         return answers
 
+    def _floor(self, change: Change) -> float:
+        """As of when a value must be current for whoever saw more; nothing can be asked where nothing is proven."""
+        return self._floors.of(change) if self._watch is not None and self._watch.proves else UNKNOWN
+
     def _tickets(self, table: Table, names: list[bytes]) -> list[Ticket | None]:
         """What is known of each place before it is asked for."""
         watch = self._watch
@@ -160,7 +173,7 @@ class Shared:
             yield Ask(self.tier.release, self.tier.arelease, (unfit,))
         return loaded
 
-    def _row(self, table: Table, name: bytes, ticket: Ticket | None, value: Value) -> Found | None:
+    def _row(self, table: Table, name: bytes, ticket: Ticket | None, value: Value, floor: float) -> Found | None:
         """What a value holds, as of when it is current, and how long a copy of it may stay here."""
         row = self._codec(table).decode(value.payload)
         if row is UNREADABLE:
@@ -170,7 +183,8 @@ class Shared:
         if self._watch is not None and ticket is not None and value.reading is not None:
             as_of = self._watch.proven(table.name, name, value.reading)
             is_followed = bool(ticket.epoch) or value.reading.meta is not None
-            if is_followed and not self._watch.may_keep(table.name, name, ticket, value.reading):
+            may_keep = as_of >= floor and self._watch.may_keep(table.name, name, ticket, value.reading)
+            if is_followed and not may_keep:
                 ttl = 0.0  # a sequencer that comes later drops all copies, and ends the loads in flight
         return Found(Copy(row, as_of, value.stamp), "shared", as_of, ttl)
 

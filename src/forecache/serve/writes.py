@@ -43,6 +43,7 @@ class Publisher:
         else:
             self._forget(changes)
         if self._shared is not None:
+            self._shared.saw(changes)
             yield self._shared.invalidation(changes)
             self._forget(changes)  # what came from there meanwhile
 

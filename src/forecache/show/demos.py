@@ -51,6 +51,10 @@ def attach(app: typer.Typer) -> None:
 
 
 def demo(
+    what: Annotated[
+        Literal["shop", "coherence"],
+        typer.Argument(help="The shop, or what is proven of answers while everything is killed."),
+    ] = "shop",
     *,
     trace: Annotated[
         Path | None,
@@ -76,6 +80,7 @@ def demo(
     level: LevelOption = None,
     stale_on_error: Stale = None,
     outage: Outages = None,
+    seconds: Annotated[float, typer.Option(min=8, help="With coherence: how long.")] = 30,
 ) -> None:
     """Serve a shop from a database with every policy, or with several processes and real servers.
 
@@ -85,7 +90,14 @@ def demo(
 
     With --origin, several processes serve the requests from one database, with --shared through a tier between. Kill
     the servers meanwhile, or let --outage do it: they are started again, and at the end it is told what broke.
+
+    With `coherence`, two processes read from PostgreSQL over Valkey, rows are written past them, and servers,
+    sequencers and processes are killed; at the end the certificate of every answer is checked.
     """
+    if what == "coherence":
+        from forecache.show.coherence import demonstrate
+
+        raise typer.Exit(demonstrate(seconds, seed, as_json=as_json))
     if origin is not None or shared is not None:
         on_servers(
             origin=origin or "postgresql",

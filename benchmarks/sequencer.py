@@ -1,0 +1,118 @@
+"""Row changes that a sequencer brings from PostgreSQL into Valkey, a second and for a second of processor time.
+
+All is committed before it starts: the backlog of a sequencer that was away. It then follows the log until every change
+is applied and acknowledged. "Largest backlog" is of commands that Valkey had not answered. PostgreSQL and Valkey run on
+the same machine. "Of a core" counts the processor time of the sequencer's process: what it does if nothing holds it up.
+Ages are of copies in a process at rest, proven by beacons every 20 ms.
+"""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import quantiles
+
+import psycopg
+
+import forecache
+from benchmarks.harness import Peers, Table, parser, report
+from forecache.coherence.postgresql import LogSource
+from forecache.serve.sequencing import Sequencing
+from forecache.serve.tiers.valkey import ValkeyTier
+from tests.servers import PostgreSQL, Valkey
+
+ROWS = 10_000
+CHANGES = 200_000
+PATIENCE_SECONDS = 120
+WRITE = """
+DO $$ BEGIN
+    FOR i IN 0..{last} LOOP
+        UPDATE item SET version = version + 1 WHERE id BETWEEN i * {rows} % {all} + 1 AND i * {rows} % {all} + {rows};
+        COMMIT;
+    END LOOP;
+END $$
+"""
+
+
+def source_of(url: str) -> LogSource:
+    """Follows the table."""
+    return LogSource(url, {"item": ("id",)})
+
+
+@contextmanager
+def sequencing(url: str, shared: str) -> Iterator[Sequencing]:
+    """One that runs."""
+    running, stop = Sequencing(source_of(url), ValkeyTier.connect(shared)), threading.Event()
+    thread = threading.Thread(target=running.run, args=(stop,))
+    thread.start()
+    try:
+        yield running
+    finally:
+        stop.set()
+        thread.join()
+
+
+def drain(url: str, shared: str, rows: int, changes: int) -> list[str]:
+    """How fast a backlog of transactions of so many rows is brought over."""
+    source = source_of(url)
+    source.open()  # from here on the log is kept
+    source.close()
+    with psycopg.connect(url, autocommit=True) as writer:
+        writer.execute(WRITE.format(last=changes // rows - 1, rows=rows, all=ROWS).encode())
+    before, start = processor_seconds(), time.perf_counter()
+    with sequencing(url, shared) as running:
+        largest, ends = 0, time.monotonic() + PATIENCE_SECONDS
+        while (stats := running.stats()).changes < changes or stats.backlog:
+            largest = max(largest, stats.backlog)
+            if time.monotonic() > ends:
+                raise TimeoutError(f"{stats} after {PATIENCE_SECONDS} seconds; expected {changes} changes")
+            time.sleep(0.01)
+        wall, busy = time.perf_counter() - start, processor_seconds() - before
+    return [f"{rows}", f"{changes:,}", f"{changes / wall:,.0f}", f"{changes / busy:,.0f}", f"{largest:,}"]
+
+
+def processor_seconds() -> float:
+    """Of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def ages(url: str, shared: str, seconds: float) -> list[str]:
+    """Of a copy that is read now and then."""
+    with sequencing(url, shared), forecache.open(url, ["item"], shared=shared) as database:
+        found: list[float] = []
+        ends = time.monotonic() + 2 + seconds
+        while time.monotonic() < ends:
+            certificate = database["item"].get(1, with_certificate=True).certificate
+            if time.monotonic() > ends - seconds and certificate.max_age is not None:
+                found.append(certificate.max_age * 1000)
+            time.sleep(0.001)
+    cuts = quantiles(found, n=100)
+    return [f"{len(found):,}", f"{cuts[49]:.0f}", f"{cuts[98]:.0f}", f"{max(found):.0f}"]
+
+
+def main() -> None:
+    """Measures and reports."""
+    options, peers = parser(__doc__).parse_args(), Peers()
+    for package in ("psycopg", "valkey"):
+        peers.find(package)
+    changes = CHANGES // (20 if options.quick else 1)
+    with PostgreSQL() as postgresql, Valkey() as valkey:
+        with psycopg.connect(postgresql.url, autocommit=True) as admin:
+            admin.execute("CREATE TABLE item (id int PRIMARY KEY, version int NOT NULL)")
+            admin.execute("INSERT INTO item SELECT n, 0 FROM generate_series(1, %s) AS n", [ROWS])
+        drained = [drain(postgresql.url, valkey.url, rows, changes) for rows in (1, 10, 100)]
+        aged = ages(postgresql.url, valkey.url, 1 if options.quick else 10)
+    columns = ["rows of a transaction", "changes", "a second", "a second of a core", "largest backlog"]
+    tables = [
+        Table("A backlog", columns, drained),
+        Table("Certified age at rest, ms", ["reads", "p50", "p99", "largest"], [aged]),
+    ]
+    report("sequencer", options, tables, peers, (__doc__ or "").split("\n\n", 1)[1].strip())
+
+
+if __name__ == "__main__":
+    main()

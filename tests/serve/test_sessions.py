@@ -1,0 +1,114 @@
+"""Sessions and snapshots over PostgreSQL and Valkey: nobody sees less than he saw or wrote, and no read is torn."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import psycopg
+import pytest
+
+import forecache
+from forecache.errors import LevelError
+from forecache.serve.floors import MOST, Floors
+from forecache.serve.origin import EVERY, Change
+from tests.contracts.tiers import until
+from tests.serve.sites import Site, version_of
+
+MOVE = "UPDATE item SET version = version + CASE id WHEN 1 THEN 1 ELSE -1 END WHERE id IN (1, 2)"
+
+
+def test_what_was_written_is_read_by_whoever_is_told(site: Site) -> None:
+    site.sequencer()
+    one, other = site.open(), site.open()
+    for version in range(1, 40):
+        key = version % 3 + 1
+        other["item"].get(key)  # has a copy
+        one["item"].update(key, {"version": version})
+        assert one["item"].get(key, level="session")["version"] == version
+        token = one.token()
+        assert other["item"].get(key, level="session", after=token)["version"] == version
+
+
+def test_a_token_is_contained_as_soon_as_a_beacon_has_passed_it(site: Site) -> None:
+    site.sequencer()
+    database = site.open()
+    site.write(1, 7)
+    token = database.token()
+    assert until(lambda: database._watch.contains(token))
+    assert version_of(database, 1) == 7
+
+
+def test_whoever_read_the_present_never_reads_the_past(site: Site) -> None:
+    site.sequencer()
+    database, other = site.open(), site.open()
+    stop = threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(site.url, autocommit=True) as writer:
+            while not stop.wait(0.001):
+                writer.execute("UPDATE item SET version = version + 1 WHERE id = 1")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    chance, last = random.Random(1), 0
+    try:
+        for _ in range(2000):
+            other["item"].get(1, level="eventual")  # fills the shared tier
+            level = chance.choice(["session", "session", "session", "strong"])
+            version = database["item"].get(1, level=level)["version"]
+            assert version >= last
+            last = version
+            if chance.random() < 0.1:
+                database.clear()
+    finally:
+        stop.set()
+        writer.join()
+    assert last > 0
+
+
+def test_a_read_of_many_rows_is_of_one_snapshot(site: Site) -> None:
+    site.sequencer()
+    database = site.open()
+    stop = threading.Event()
+
+    def move() -> None:
+        with psycopg.connect(site.url, autocommit=True) as writer:
+            while not stop.wait(0.001):
+                writer.execute(
+                    "UPDATE item SET version = version + CASE id WHEN 1 THEN 1 ELSE -1 END WHERE id IN (1, 2)"
+                )
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    try:
+        for _ in range(300):
+            database["item"].get(1, level="eventual")
+            rows = database["item"].get_many([1, 2], level="snapshot")
+            assert rows[1]["version"] + rows[2]["version"] == 0
+    finally:
+        stop.set()
+        mover.join()
+
+
+def test_a_file_has_no_tokens(tmp_path: object) -> None:
+    import sqlite3
+
+    path = f"{tmp_path}/shop.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, version INT)")
+    connection.close()
+    with forecache.open(path, ["item"]) as database, pytest.raises(LevelError, match="expected PostgreSQL"):
+        database.token()
+
+
+def test_floors_rise_with_what_was_seen_and_none_is_forgotten() -> None:
+    floors, row = Floors(), Change("t", 1)
+    assert floors.of(row) == float("-inf")
+    floors.saw([row], 1.0)
+    assert floors.of(row) == 1.0
+    floors.saw([Change("t", key) for key in range(10, 10 + MOST)], 2.0)
+    assert floors.of(row) == 1.0
+    assert floors.of(Change("t", 5)) == 1.0  # whatever it was
+    floors.saw([Change("t", EVERY)], 3.0)
+    assert floors.of(row) == 3.0
