@@ -3,7 +3,8 @@
 All is committed before it starts: the backlog of a sequencer that was away. It then follows the log until every change
 is applied and acknowledged. "Largest backlog" is of commands that Valkey had not answered. PostgreSQL and Valkey run on
 the same machine. "Of a core" counts the processor time of the sequencer's process: what it does if nothing holds it up.
-Ages are of copies in a process at rest, proven by beacons every 20 ms.
+Ages are of copies in a process at rest, proven by beacons every 20 ms. Hits are of rows that are in the process, beside
+a plain `forecache.Cache` with the same rows, which proves nothing; all take turns.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from __future__ import annotations
 import resource
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from statistics import quantiles
 
 import psycopg
 
 import forecache
-from benchmarks.harness import Peers, Table, parser, report
+from benchmarks.harness import Peers, Table, alternate, own, parser, report
 from forecache.coherence.postgresql import LogSource
 from forecache.serve.sequencing import Sequencing
 from forecache.serve.tiers.valkey import ValkeyTier
@@ -26,6 +28,7 @@ from tests.servers import PostgreSQL, Valkey
 
 ROWS = 10_000
 CHANGES = 200_000
+HITS = 1_000  # keys
 PATIENCE_SECONDS = 120
 WRITE = """
 DO $$ BEGIN
@@ -94,6 +97,35 @@ def ages(url: str, shared: str, seconds: float) -> list[str]:
     return [f"{len(found):,}", f"{cuts[49]:.0f}", f"{cuts[98]:.0f}", f"{max(found):.0f}"]
 
 
+def hits(url: str, shared: str, rounds: int) -> list[list[str]]:
+    """What a proof, and a certificate, add to a hit."""
+    keys = list(range(1, HITS + 1))
+    with sequencing(url, shared), forecache.open(url, ["item"], shared=shared) as database:
+        rows = database["item"]
+        plain = forecache.Cache[int, dict[str, int]](capacity=2 * HITS)
+        for key in keys:
+            plain[key] = rows.get(key)
+        time.sleep(1)
+        runs = {
+            "plain Cache": partial(own(each), plain.get, keys),
+            "proven, bounded(1s)": partial(own(each), rows.get, keys),
+            "with its certificate": partial(own(each), partial(rows.get, with_certificate=True), keys),
+        }
+        best = alternate(runs, rounds)
+    return [
+        [name, f"{seconds * 1e9:,.0f}", f"{(seconds - best['plain Cache']) * 1e9:+,.0f}"]
+        for name, seconds in best.items()
+    ]
+
+
+def each(get: Callable[[int], object], keys: list[int]) -> float:
+    """Seconds for one hit."""
+    start = time.perf_counter()
+    for key in keys:
+        get(key)
+    return (time.perf_counter() - start) / len(keys)
+
+
 def main() -> None:
     """Measures and reports."""
     options, peers = parser(__doc__).parse_args(), Peers()
@@ -105,10 +137,12 @@ def main() -> None:
             admin.execute("CREATE TABLE item (id int PRIMARY KEY, version int NOT NULL)")
             admin.execute("INSERT INTO item SELECT n, 0 FROM generate_series(1, %s) AS n", [ROWS])
         drained = [drain(postgresql.url, valkey.url, rows, changes) for rows in (1, 10, 100)]
+        hit = hits(postgresql.url, valkey.url, 2 if options.quick else 30)
         aged = ages(postgresql.url, valkey.url, 1 if options.quick else 10)
     columns = ["rows of a transaction", "changes", "a second", "a second of a core", "largest backlog"]
     tables = [
         Table("A backlog", columns, drained),
+        Table("A hit", ["", "ns", "more than plain, ns"], hit),
         Table("Certified age at rest, ms", ["reads", "p50", "p99", "largest"], [aged]),
     ]
     report("sequencer", options, tables, peers, (__doc__ or "").split("\n\n", 1)[1].strip())
