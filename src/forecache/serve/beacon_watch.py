@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Hashable, Iterable
 from contextlib import ExitStack, suppress
 from typing import Final
@@ -27,6 +28,7 @@ __all__ = ["BeaconWatch"]
 POLL_SECONDS: Final = 0.01  # between two looks at the log
 IDLE_SECONDS: Final = 0.25  # the same, where no sequencer is
 RETRY_SECONDS: Final = 0.05  # after a connection failed
+DROPPED: Final = 4  # rows that ended last, remembered for an audit
 UNKNOWN: Final = float("-inf")
 
 
@@ -71,7 +73,14 @@ class BeaconWatch:
     def contains(self, token: str) -> bool:
         """Whether all copies surely contain what a token stands for: a number above those of its transactions."""
         self._ensure()
-        return self._contained >= int(token)
+        return self.contained >= int(token)
+
+    def take_dropped(self) -> list[tuple[str, Hashable]]:
+        """Rows that ended lately, each told once, and not all if they are many."""
+        dropped: list[tuple[str, Hashable]] = []
+        while self._dropped and len(dropped) < DROPPED:
+            dropped.append(self._dropped.popleft())
+        return dropped
 
     def proven_at(self) -> float:
         """The latest moment at which all copies were surely current."""
@@ -142,7 +151,8 @@ class BeaconWatch:
         self._lock = threading.RLock()
         self._readers = [Reader() for _ in range(self._routes.shards)]
         self._proven = [UNKNOWN] * len(self._readers)
-        self._contained = 0  # all transactions below this number are
+        self.contained = 0  # all transactions below this number are
+        self._dropped: deque[tuple[str, Hashable]] = deque(maxlen=DROPPED)
         self._stop = threading.Event()
         self._threads = []
 
@@ -224,7 +234,7 @@ class BeaconWatch:
         for effect in effects:
             match effect:
                 case Flush():
-                    self._contained = 0
+                    self.contained = 0
                     self._holder.forget_all()
                 case Drop(changes):
                     for change in changes:
@@ -232,7 +242,7 @@ class BeaconWatch:
                 case Prove(at, _):
                     self._proven[shard] = at
                     self.proof.tell(min(self._proven))
-                    self._contained = min(reader.xmin for reader in self._readers)
+                    self.contained = min(reader.xmin for reader in self._readers)
 
     def _drop(self, change: Change) -> None:
         table, name = change
@@ -246,3 +256,4 @@ class BeaconWatch:
             self._holder.forget_table(table)
         else:
             self._holder.forget(table, key)
+            self._dropped.append((table, key))

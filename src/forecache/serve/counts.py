@@ -29,6 +29,8 @@ class DatabaseStats:
     unshared: int = 0  # rows that cannot be kept there: too large, or of types that would not come back as they are
     catch_ups: int = 0  # times that changes were asked for
     commits: int = 0  # transactions committed through this object
+    audits: int = 0  # copies compared with the database
+    violations: int = 0  # of them, those that were older than was proven
 
     def __sub__(self, earlier: DatabaseStats) -> DatabaseStats:
         """What happened since `earlier`."""

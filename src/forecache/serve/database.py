@@ -14,10 +14,11 @@ from forecache.coherence.watch import Unlogged, Watch
 from forecache.errors import ConfigurationError, TableError
 from forecache.forks import renew_after_fork
 from forecache.serve import settings
+from forecache.serve.audit import Consistency
 from forecache.serve.copies import Copies
 from forecache.serve.counts import Counts, DatabaseStats
 from forecache.serve.loader import Keep
-from forecache.serve.opening import origin_of, shared_over, tier_of, token_of, warmth_of, watch_of
+from forecache.serve.opening import audit_of, origin_of, shared_over, tier_of, token_of, warmth_of, watch_of
 from forecache.serve.origin import Origin, Table
 from forecache.serve.plan import ReadPath
 from forecache.serve.rows import Rows
@@ -70,6 +71,7 @@ class Database:
             origin, self._watch, copies, shared=shared, counts=self._counts, stale_seconds=stale_seconds
         )
         self._path.tables = {table.name: table for table in found.values()}
+        self._audit = audit_of(origin, self._watch, copies, self._counts, self._path.tables)
         self._publisher = Publisher(self._path, copies, shared, self._counts)
         self._rows = {name: self._rows_of(table, level) for name, table in found.items()}
         self._warmth = warmth_of(warm, warm_rate, copies, self._path, level)
@@ -124,6 +126,11 @@ class Database:
         """Counts of the shared tier as this process saw it; None without one."""
         return None if self._tier is None else self._tier.stats()
 
+    def consistency(self) -> Consistency:
+        """What audits found: every second copies are compared with the database, where a sequencer vouches for them."""
+        stats = self.stats()
+        return Consistency.of(stats.audits, stats.violations)
+
     def clear(self) -> None:
         """Drops all copies of this process."""
         self._copies.forget_all()
@@ -132,6 +139,8 @@ class Database:
         """Closes all connections; reading again opens new ones."""
         if self._warmth is not None:
             self._warmth.close()
+        if self._audit is not None:
+            self._audit.close()
         self._copies.forget_all()
         self._watch.close()
         self._origin.close()
@@ -143,6 +152,8 @@ class Database:
         """`close`, for tasks."""
         if self._warmth is not None:
             await asyncio.to_thread(self._warmth.close)
+        if self._audit is not None:
+            self._audit.close()
         self._copies.forget_all()
         self._watch.close()
         await self._origin.aclose()

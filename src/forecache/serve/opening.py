@@ -19,6 +19,7 @@ from forecache.units import Duration
 
 if TYPE_CHECKING:
     from forecache.coherence.level import Level
+    from forecache.serve.audit import Audit
     from forecache.serve.copies import Copies
     from forecache.serve.counts import Counts
     from forecache.serve.plan import ReadPath
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from forecache.serve.tiers.valkey import ValkeyTier
     from forecache.serve.warm import Warmth
 
-__all__ = ["origin_of", "shared_over", "tier_of", "token_of", "warmth_of", "watch_of"]
+__all__ = ["audit_of", "origin_of", "shared_over", "tier_of", "token_of", "warmth_of", "watch_of"]
 
 PROOF_SECONDS: Final = 1.0  # until proofs come, if there is a sequencer; its first word drops all copies
 
@@ -76,6 +77,18 @@ def tier_of(shared: str | Iterable[str] | Tier | None) -> Tier | None:
     from forecache.serve.tiers.valkey import ValkeyTier
 
     return ValkeyTier.connect(shared)
+
+
+def audit_of(origin: Origin, watch: Watch, copies: Copies, counts: Counts, tables: dict[str, Table]) -> Audit | None:
+    """What compares copies with the database, where something vouches for them."""
+    from forecache.serve.audit import Audit
+    from forecache.serve.beacon_watch import BeaconWatch
+
+    if not isinstance(watch, BeaconWatch):
+        return None
+    audit = Audit(origin, watch, copies, counts=counts, tables=tables)
+    audit.start()
+    return audit
 
 
 def token_of(origin: Origin) -> str:

@@ -1,0 +1,142 @@
+"""`Audit`: compares copies of this process with the database; a wrong one proves an error, and ends an epoch.
+
+A beacon says that all transactions below a number are contained. A row that a transaction below it wrote, and that
+differs from its copy, contradicts that; one that was written later does not, however much it differs.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from forecache.errors import ForecacheError
+from forecache.forks import renew_after_fork
+from forecache.serve.beacon_watch import BeaconWatch
+from forecache.serve.copies import Copies
+from forecache.serve.counts import Counts
+from forecache.serve.origin import Key, Origin, Table
+
+__all__ = ["Audit", "Consistency"]
+
+PAUSE_SECONDS: Final = 1.0  # between two audits
+QUANTILE: Final = 1.959964  # of 95 % of a normal distribution
+MODULUS: Final = 2**32  # of the number of a transaction that a row bears
+logger = logging.getLogger("forecache")
+
+
+class Consistency(NamedTuple):
+    """How many audited copies kept their promise: the share, and bounds that hold it with 95 % confidence."""
+
+    audited: int
+    share: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, audited: int, violations: int) -> Consistency:
+        """From counts; bounds as Wilson, JASA 22, 1927.
+
+        >>> Consistency.of(10_000, 0).low > 0.9996
+        True
+        """
+        if not audited:
+            return cls(0, math.nan, 0.0, 1.0)
+        share, square = 1 - violations / audited, QUANTILE**2
+        centre = (share + square / (2 * audited)) / (1 + square / audited)
+        variance = share * (1 - share) / audited + square / (4 * audited**2)
+        spread = QUANTILE * math.sqrt(variance) / (1 + square / audited)
+        return cls(audited, share, centre - spread, max(share, centre + spread))
+
+
+class Audit:
+    """A thread that compares a random copy every second, and copies of rows that were just written."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        watch: BeaconWatch,
+        copies: Copies,
+        *,
+        counts: Counts,
+        tables: Mapping[str, Table],
+        seed: int = 0,
+    ) -> None:
+        """Does nothing before `start`."""
+        self.tables = tables
+        self._origin, self._watch, self._copies, self._counts = origin, watch, copies, counts
+        self._random = random.Random(seed)  # noqa: S311 - chooses copies
+        self._stop = threading.Event()
+        renew_after_fork(self)
+
+    def start(self) -> None:
+        """Begins."""
+        self._stop = threading.Event()
+        threading.Thread(target=self._run, args=(self._stop,), name="forecache-audit", daemon=True).start()
+
+    def close(self) -> None:
+        """Ends."""
+        self._stop.set()
+
+    def after_fork(self) -> None:
+        """The thread is not in the child."""
+        if not self._stop.is_set():
+            self.start()
+
+    def check(self, name: str, key: Key) -> bool | None:
+        """Whether the copy of a row kept its promise; None if that cannot be told now.
+
+        Raises:
+            OriginError: the database cannot be asked.
+        """
+        contained = self._watch.contained  # before the copy is looked at: it was there with this promise
+        entry = self._copies.cache.peek((name, key))
+        table = self.tables[name]
+        if entry is None or not contained:
+            return None
+        before = self._writer(table, key)
+        row = self._origin.read(table, [key]).rows.get(key)
+        if before is None or row is None or before != self._writer(table, key):
+            return None  # it is gone, or being written: nobody knows by whom
+        is_same = row == entry.value.row or repr(row) == repr(entry.value.row)  # not every value equals itself
+        is_kept = is_same or not 0 < (contained - before) % MODULUS < MODULUS // 2
+        self._counts.add(audits=1, violations=not is_kept)
+        if not is_kept:
+            self._tell(name, key, contained, before)
+        return is_kept
+
+    def _writer(self, table: Table, key: Key) -> int | None:
+        """The transaction that wrote a row."""
+        where = " AND ".join('"{}" = %s'.format(column.replace('"', '""')) for column in table.key)
+        statement = f"SELECT xmin::text FROM {table.details.address} WHERE {where}"  # noqa: S608 - quoted
+        with self._origin.transaction() as transaction:
+            found = transaction.execute(statement, table.parts_of(key), tables=())
+        return int(found[0][0]) if found else None
+
+    def _tell(self, name: str, key: Key, contained: int, writer: int) -> None:
+        shard = self._watch.shard_of(name, key)
+        logger.error(
+            "a copy of a row of %s is older than was proven: transaction %d wrote it, and all below %d are contained; "
+            "shard %d begins a new epoch. Its last events: %s",
+            *(name, writer, contained, shard, self._watch.events(shard)),
+        )
+        self._copies.forget_all()
+        self._watch.fence(shard)
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(PAUSE_SECONDS):
+            for name, key in self._chosen():
+                try:
+                    if name in self.tables:
+                        self.check(name, key)
+                except ForecacheError:
+                    break  # the database has other worries
+
+    def _chosen(self) -> list[tuple[str, Any]]:
+        """Rows that were written lately, and one of all."""
+        chosen = self._watch.take_dropped()
+        every = list(self._copies.cache)
+        return [*chosen, self._random.choice(every)] if every else chosen
