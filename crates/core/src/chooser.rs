@@ -1,6 +1,6 @@
 //! The choice of who leaves: of fifteen residents drawn at random and the incoming, the one predicted to be needed
 //! last. One batch serves two evictions; the second goes to the runner-up, if nobody has touched it since. Where weights
-//! differ and hits are to be many, it is the best of two batches.
+//! cost something, it is the best of two batches.
 //! Random candidates after Psounis & Prabhakar, "Efficient randomized web-cache replacement schemes", `ToN` 10(4), 2002.
 
 use crate::access::Slot;
@@ -28,15 +28,31 @@ pub enum Objective {
 /// How much of a weight's logarithm counts, of 256. Not all: waits differ more than predictions of them do, which
 /// keep to the middle where they cannot tell, while weights are known.
 const PRICE: i32 = 128;
+/// The same where hits are to weigh much; see [`Objective::other_price`].
+const DOUBTED: i32 = 100;
+
+/// What weighing more adds to a score: so much of the weight's logarithm, of 256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price(i32);
+
+impl Price {
+    /// What is added for the weight of an entry.
+    #[inline]
+    pub fn of(self, line: &Line) -> i32 {
+        line.log_weight() * self.0 / 256
+    }
+}
 
 impl Objective {
-    /// What is added to the score of an entry for its weight.
-    #[inline]
-    pub fn price(self, line: &Line) -> i32 {
-        match self {
-            Self::Objects => line.log_weight() * PRICE / 256,
-            Self::Bytes => 0,
-        }
+    /// The price to begin with.
+    pub fn price(self) -> Price {
+        Price(if self == Self::Objects { PRICE } else { DOUBTED })
+    }
+
+    /// The price to try beside it, if any. A hit of weight is worth its weight, so that none should count; but where
+    /// predictions are poor, light entries bring more than heavy ones all the same, which only a trial can tell.
+    pub fn other_price(self) -> Option<Price> {
+        (self == Self::Bytes).then_some(Price(0))
     }
 }
 
@@ -63,7 +79,7 @@ impl Compared {
 
 /// What one choice leaves to the next.
 pub struct Chooser {
-    objective: Objective,
+    price: Price,
     /// The runner-up, and when it was last accessed.
     spare: Option<(Slot, Time)>,
     /// Whether the newest resident was let in without being compared.
@@ -73,8 +89,18 @@ pub struct Chooser {
 
 impl Chooser {
     /// No choice was made yet.
-    pub fn new(objective: Objective) -> Self {
-        Self { objective, spare: None, waved: false, newest: 0 }
+    pub fn new(price: Price) -> Self {
+        Self { price, spare: None, waved: false, newest: 0 }
+    }
+
+    /// What weight costs.
+    pub fn price(&self) -> Price {
+        self.price
+    }
+
+    /// From now on weight costs so much.
+    pub fn set_price(&mut self, price: Price) {
+        self.price = price;
     }
 
     /// Notes where the incoming was placed.
@@ -109,7 +135,7 @@ impl Chooser {
             self.compare(slots, residents, incoming, history, model, &wanted)
         };
         let mut best = look(newest);
-        if self.objective == Objective::Objects && history.traffic.log_weight() > 0 {
+        if self.price != Price(0) && history.traffic.log_weight() > 0 {
             let other = look(None); // entries differ by more than can be predicted, and the heavy ones are few
             if other.highest() > best.highest() {
                 best = other;
@@ -137,7 +163,7 @@ impl Chooser {
         let columns = history.view().columns(&lines);
         let mut scores = model.scores(&columns);
         for (score, line) in scores.iter_mut().zip(&lines) {
-            *score += self.objective.price(line) - if wanted(line) { WANTED } else { 0 };
+            *score += self.price.of(line) - if wanted(line) { WANTED } else { 0 };
         }
         Compared { candidates: Candidates { slots, columns }, lasts: lines.map(|line| line.last), scores }
     }
@@ -173,7 +199,7 @@ mod tests {
         }
         history.miss(mix(99), 1, NO_CONTEXT);
         let (model, mut chance) = (by_age(), Chance::new(1));
-        let mut chooser = Chooser::new(Objective::Objects);
+        let mut chooser = Chooser::new(Objective::Objects.price());
         for _ in 0..20 {
             let (victim, candidates) =
                 chooser.choose(&history.residents, &history.incoming, &history, &model, &mut chance, |_| true);

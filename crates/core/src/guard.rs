@@ -3,8 +3,9 @@
 //! Sampled shadows after Waldspurger et al., "Cache modeling and optimization using miniature simulations", ATC 2017.
 
 use crate::access::{Access, Slot};
-use crate::chooser::Objective;
+use crate::chooser::{Objective, Price};
 use crate::history::History;
+use crate::lead::Lead;
 use crate::learner::Trial;
 use crate::memory::Memory;
 use crate::policy::Setting;
@@ -31,27 +32,6 @@ const PATIENCE: f32 = 4.0;
 /// By what the lead of an expert that did not pay must be larger the next time.
 const DOUBT: f32 = 2.0;
 
-/// What an expert has won over the predictor: sums that fade.
-#[derive(Clone, Copy, Default)]
-struct Lead {
-    /// Hits more, or weight of hits.
-    hits: f32,
-    /// Accesses that only one of them hit.
-    disagreements: f32,
-}
-
-impl Lead {
-    fn note(&mut self, expert: bool, learned: bool, worth: f32, keep: f32) {
-        let difference = worth * f32::from(i8::from(expert) - i8::from(learned));
-        self.hits = self.hits * keep + difference;
-        self.disagreements = self.disagreements * keep + difference * difference;
-    }
-
-    fn deviation(self) -> f32 {
-        self.disagreements.sqrt()
-    }
-}
-
 struct Noted {
     access: Access,
     slot: Option<Slot>,
@@ -61,9 +41,13 @@ struct Noted {
 pub struct Guard {
     /// Prints below this, mixed, are those of sampled keys.
     sampled: u64,
+    /// Entries of the cache that it was made for.
+    entries: u32,
     waiting: Vec<Noted>,
     shadows: Vec<Shadow>,
     mirror: Mirror,
+    /// The predictor at another price of weight, and what it has won over the predictor.
+    rival: Option<(Mirror, Lead)>,
     leads: [Lead; EXPERTS.len()],
     leader: Option<usize>,
     /// What the cache has won over the predictor since it follows the leader.
@@ -84,7 +68,10 @@ pub struct Guard {
 
 impl Memory for Guard {
     fn memory(&self) -> usize {
-        self.waiting.memory() + self.mirror.memory() + self.shadows.iter().map(Memory::memory).sum::<usize>()
+        self.waiting.memory()
+            + self.mirror.memory()
+            + self.rival.as_ref().map_or(0, |(rival, _)| rival.memory())
+            + self.shadows.iter().map(Memory::memory).sum::<usize>()
     }
 }
 
@@ -97,10 +84,12 @@ impl Guard {
         let shadow = Setting { capacity, ..*setting };
         let shadow_entries = (entries * share) as f32;
         let mut guard = Self {
+            entries: history.scale.entries,
             sampled: (share * (1u64 << 32) as f64) as u64,
             waiting: Vec::with_capacity(WAITING),
             shadows: EXPERTS.iter().map(|name| Shadow::new(name, &shadow)).collect(),
-            mirror: Mirror::new(&shadow),
+            mirror: Mirror::new(&shadow, setting.objective.price()),
+            rival: setting.objective.other_price().map(|price| (Mirror::new(&shadow, price), Lead::default())),
             leads: Default::default(),
             leader: None,
             won: Lead::default(),
@@ -121,11 +110,21 @@ impl Guard {
     fn fill(&mut self, history: &History) {
         for slot in history.residents.by_age(history.now, |line| self.samples(line.print)) {
             let line = history.residents.at(slot);
-            self.mirror.fill(&told(line.print, line.weight()), line);
+            let access = told(line.print, line.weight());
+            self.mirror.fill(&access, line);
+            if let Some((rival, _)) = &mut self.rival {
+                rival.fill(&access, line);
+            }
             for shadow in &mut self.shadows {
                 shadow.fill(line);
             }
         }
+    }
+
+    /// Whether it will do for a cache of so many entries: its shadows are of the same weight, and remember.
+    pub fn suits(&self, entries: usize) -> bool {
+        let made_for = self.entries as usize;
+        entries <= 2 * made_for && made_for <= 2 * entries
     }
 
     fn samples(&self, print: u32) -> bool {
@@ -140,6 +139,11 @@ impl Guard {
     /// Which expert to follow, if any.
     pub fn leader(&self) -> Option<usize> {
         self.leader
+    }
+
+    /// What weight costs the predictor.
+    pub fn price(&self) -> Price {
+        self.mirror.price()
     }
 
     /// The name of that expert.
@@ -179,6 +183,9 @@ impl Guard {
             for (shadow, lead) in self.shadows.iter_mut().zip(&mut self.leads) {
                 lead.note(shadow.hits(&access), learned, worth, self.keep);
             }
+            if let Some((rival, lead)) = &mut self.rival {
+                lead.note(rival.hits(&access, line, history, model), learned, worth, self.keep);
+            }
             if self.leader.is_some() {
                 self.won.note(slot.is_some(), learned, worth, self.keep);
             }
@@ -189,7 +196,20 @@ impl Guard {
         }
         self.waiting = waiting;
         if self.seen > self.first_decision {
+            self.set_price();
             self.decide();
+        }
+    }
+
+    /// The predictor changes places with its rival once that is ahead; an error costs little, as both predict.
+    fn set_price(&mut self) {
+        if let Some((rival, lead)) = &mut self.rival
+            && lead.hits > lead.deviation()
+        {
+            std::mem::swap(&mut self.mirror, rival);
+            self.leads.iter_mut().for_each(|other| other.hits -= lead.hits);
+            self.foreseen += lead.hits;
+            lead.hits = -lead.hits;
         }
     }
 

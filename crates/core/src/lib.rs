@@ -25,6 +25,7 @@ mod guard;
 mod heap;
 mod histogram;
 mod history;
+mod lead;
 pub mod learner;
 pub mod line;
 mod list;

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use crate::access::{Access, NEVER, mix};
 use crate::chance::Chance;
-use crate::chooser::Chooser;
+use crate::chooser::{Chooser, Price};
 use crate::context::NO_CONTEXT;
 use crate::history::{History, Residents};
 use crate::line::Line;
@@ -75,15 +75,20 @@ count_memory!(Mirror []: table, residents);
 
 impl Mirror {
     /// An empty one.
-    pub fn new(setting: &Setting) -> Self {
+    pub fn new(setting: &Setting, price: Price) -> Self {
         Self {
             table: Table::default(),
             residents: Residents::default(),
-            chooser: Chooser::new(setting.objective),
+            chooser: Chooser::new(price),
             chance: Chance::new(setting.seed ^ 1),
             used: 0,
             capacity: setting.capacity,
         }
+    }
+
+    /// What weight costs here.
+    pub fn price(&self) -> Price {
+        self.chooser.price()
     }
 
     /// Mean weight of what it holds.

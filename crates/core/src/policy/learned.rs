@@ -86,7 +86,7 @@ impl Learned {
             model: Arc::new(model),
             quality: Quality::default(),
             fits: 0,
-            chooser: Chooser::new(setting.objective),
+            chooser: Chooser::new(setting.objective.price()),
             chance: Chance::new(setting.seed),
             expert: None,
             diary: None,
@@ -100,6 +100,7 @@ impl Learned {
         if slot.is_none() {
             let before = guard.leader();
             guard.judge(&self.history, &self.model);
+            self.chooser.set_price(guard.price());
             if guard.leader() != before {
                 self.expert = guard.leader().map(|leader| Guard::hire(leader, &self.setting, &self.history));
             }
@@ -111,8 +112,10 @@ impl Learned {
         let (now, before) = (self.history.residents.len(), self.history.scale.entries as usize);
         if self.guard.is_none() || now.abs_diff(before) > (before / TOLERANCE).max(TOLERATED) {
             self.history.resize(now);
-            self.set_guard();
-            self.expert = None;
+            if self.guard.as_ref().is_none_or(|guard| !guard.suits(now)) {
+                self.set_guard();
+                self.expert = None;
+            }
         }
     }
 
