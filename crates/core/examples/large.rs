@@ -10,6 +10,7 @@ use std::{env, fs};
 
 use forecache_core::access::mix;
 use forecache_core::chance::Chance;
+use forecache_core::context::NO_CONTEXT;
 use forecache_core::policy::Setting;
 use forecache_core::removed::Removals;
 use forecache_core::staleness::Lifetime;
@@ -43,7 +44,8 @@ fn request(store: &mut Store<u64, ()>, key: u64, removed: &mut Removals<u64, ()>
     let id = mix(key);
     if store.get(id, 0, Accept::Fresh, |&other| other == key).is_none() {
         let lifetime = Lifetime::IMMORTAL;
-        let arrival = Arrival { id, key, value: (), weight: NonZeroU64::MIN, lifetime, tags: Box::default() };
+        let (weight, context) = (NonZeroU64::MIN, NO_CONTEXT);
+        let arrival = Arrival { id, key, value: (), weight, lifetime, context, tags: Box::default() };
         store.put(arrival, 0, |&other| other == key, removed);
         removed.clear();
     }
