@@ -114,12 +114,14 @@ impl Habits {
         if text.is_empty() {
             return Some(habits);
         }
-        let values = [&mut habits.wait, &mut habits.surprise].into_iter().flatten().flatten();
-        let mut digits = text.as_bytes().chunks(2);
-        for value in values {
-            *value = u8::from_str_radix(std::str::from_utf8(digits.next()?).ok()?, 16).ok()?;
+        if text.len() != 4 * VIEWS * 256 {
+            return None;
         }
-        digits.next().is_none().then_some(habits)
+        let values = [&mut habits.wait, &mut habits.surprise].into_iter().flatten().flatten();
+        for (value, digits) in values.zip(text.as_bytes().chunks(2)) {
+            *value = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(habits)
     }
 
     /// Writes these habits into rows that were taken when others were known.
@@ -247,7 +249,8 @@ mod tests {
         let text = learned().to_text();
         assert_eq!(Habits::from_text(&text), Some(learned()));
         assert_eq!(Habits::from_text(&Habits::default().to_text()), Some(Habits::default()));
-        assert!([&text[1..], "zz", &text[..40]].iter().all(|text| Habits::from_text(text).is_none()));
+        let damaged = format!("zz{}", &text[2..]);
+        assert!([&text[1..], "zz", &damaged].iter().all(|text| Habits::from_text(text).is_none()));
     }
 
     #[test]

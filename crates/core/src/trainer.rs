@@ -26,7 +26,7 @@ const SPAN: f64 = 10.0;
 /// Rows that are learned from at least.
 const FEWEST: usize = 300;
 /// Rows between two fits: half of all so far, within these limits.
-const BETWEEN: (usize, usize) = (400, 32_768);
+const BETWEEN: (usize, usize) = (400, 16_384);
 /// Rows before the first fit of a policy that goes on with what another learned.
 const INHERITED: usize = ROWS / 16;
 /// Share of candidates that are sampled at most, once [`ROWS`] have been: later fits change less.
