@@ -37,7 +37,7 @@ Floats = npt.NDArray[np.float64]
 
 LEARNS: Final = "learned"
 CURVE_POLICIES: Final = (BASELINE, "tinylfu", LEARNS, BOUND)
-ENOUGH_KEYS: Final = 8_192  # in a sample by default; SHARDS has a mean error of some half a point with them
+ENOUGH_KEYS: Final = 8_192  # in a sample by default; SHARDS has a mean error of 0.3 to 2 points with them
 LEAST_ENTRIES: Final = 64  # of a miniature cache: with fewer, policies with several queues are other policies
 LARGE: Final = 1 / 3  # share of the keys beyond which two samples are enough
 SEEDS: Final = 3  # samples of a miniature simulation, which tell its error
