@@ -9,6 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from forecache.coherence.changes import Commit
+from forecache.coherence.examination import examine
+from forecache.coherence.finding import Finding
+from forecache.coherence.patient import Patient
 from forecache.coherence.postgresql import LogSource
 from forecache.coherence.synchronous import calls, switch_off, switch_on
 from forecache.errors import ConfigurationError
@@ -81,6 +84,24 @@ def test_a_successor_is_told_what_waits(database: Database) -> None:
             second.acknowledge(commit.position)
         second.close()
     assert database.sql("SELECT price FROM product") == [(20,)]
+
+
+def test_whoever_waits_for_commits_is_not_waited_for(database: Database) -> None:
+    with database.following("product", recheck="100ms") as following:
+        database.sql("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+        try:
+            with pytest.raises(ConfigurationError, match="name the real standbys"):
+                following.until(lambda _: False)
+            with pytest.raises(ConfigurationError, match="name the real standbys"):
+                following.source.open()
+            (finding,) = synchronous_findings(database)
+            assert (finding.state, finding.found) == ("error", "*")
+        finally:
+            database.sql("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+
+
+def synchronous_findings(database: Database) -> list[Finding]:
+    return [finding for finding in examine(Patient(database.url)) if finding.what.startswith("synchronous")]
 
 
 @pytest.mark.parametrize("names", ["forecache", "*", '"Forecache"', "FIRST 2 (a, forecache)", "ANY 1 (a,forecache)"])

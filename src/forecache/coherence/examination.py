@@ -11,7 +11,7 @@ from forecache.coherence.finding import Finding, lasting, look
 from forecache.coherence.notes import missing
 from forecache.coherence.patient import Patient
 from forecache.coherence.schema_trigger import CREATE_SCHEMA_TRIGGER, HAS_SCHEMA_TRIGGER
-from forecache.coherence.synchronous import calls
+from forecache.coherence.synchronous import NO_STANDBY, calls
 from forecache.errors import ConfigurationError, TableError
 from forecache.libpq import name_of, parameters_of
 from forecache.units import format_size
@@ -216,6 +216,10 @@ def schema(asking: Asking, *, is_superuser: bool) -> Iterator[Finding]:
 
 def synchronous(asking: Asking, patient: Patient, facts: dict[str, Any]) -> Iterator[Finding]:
     """Whether commits wait for us, and whether that is safe."""
+    if calls(facts["standbys"], NO_STANDBY):
+        advice = "name the real standbys: with *, commits would wait for forecache sequencer, which waits for them"
+        yield Finding("synchronous_standby_names", "error", facts["standbys"], advice)
+        return
     if not calls(facts["standbys"], patient.standby):
         yield Finding("synchronous mode", "ok", "off")
         return

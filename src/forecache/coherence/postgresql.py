@@ -11,7 +11,7 @@ from forecache.coherence.coverage import PUBLICATION, Tables, lacking, publishin
 from forecache.coherence.follower import RECHECK, SILENCE, SNAPSHOT, STARTED, Follower
 from forecache.coherence.pgoutput import decode
 from forecache.coherence.replication import Keepalive, Stream, lsn
-from forecache.coherence.synchronous import NO_STANDBY
+from forecache.coherence.synchronous import NO_STANDBY, calls
 from forecache.coherence.transactions import PREFIX, Followed, Transactions
 from forecache.errors import ConfigurationError, TableError
 from forecache.units import Duration
@@ -70,6 +70,7 @@ class LogSource(Follower):
         recheck: Duration = RECHECK,
     ) -> None:
         """Connects to nothing yet."""
+        self._standby = standby
         name = standby or NO_STANDBY
         super().__init__(url, tables, application=name, silence=silence, timeout=timeout, recheck=recheck)
         self._slot_name = slot
@@ -81,6 +82,7 @@ class LogSource(Follower):
 
     def _follow(self, asking: Asking) -> Identity:
         self._slot = self._slot_name or slot_of(asking.info.dbname)
+        self._refuse_to_be_waited_for()
         self._cover()
         near = self.snapshot().xmax
         self._find_slot()
@@ -146,7 +148,17 @@ class LogSource(Follower):
     def _forget(self) -> None:
         self._last = None
 
+    def _refuse_to_be_waited_for(self) -> None:
+        """Whether commits would wait for us, who wait for them, as where every name is called."""
+        names = self._ask("SHOW synchronous_standby_names")[0][0]
+        if self._standby is None and calls(names, NO_STANDBY):
+            raise ConfigurationError(
+                f"{self.name} has synchronous_standby_names={names!r}, so commits would wait for this source, which "
+                "waits until they are visible; name the real standbys there"
+            )
+
     def _lacks(self, tables: Tables) -> bool:
+        self._refuse_to_be_waited_for()
         return bool(lacking(self._ask, self._publication, tables))
 
     def _cover(self) -> None:
