@@ -16,9 +16,9 @@ from pathlib import Path
 from benchmarks import harness
 
 ROOT = Path(__file__).parent.parent
-POLICIES = ("lru", "s3fifo", "learned")
+POLICIES = ("lru", "learned")
 SIZES = (30_000, 1_000_000, 10_000_000)
-REQUESTS = 2_000_000
+REQUESTS = 1_000_000
 COMMAND = ("cargo", "run", "--quiet", "--release", "--package", "forecache-core", "--example", "large", "--")
 
 
