@@ -146,9 +146,13 @@ class Database:
 
     def violation(self, key: int, version: int, as_of: float) -> str:
         """Why a version was not there at any moment from `as_of` to now; "" if it was."""
-        states = self.rows[key]
-        ends = [*(state.since for state in states[1:]), float("inf")]
-        if any(state.version == version and end > as_of for state, end in zip(states, ends, strict=True)):
-            return ""
-        there = [state.version for state, end in zip(states, ends, strict=True) if end > as_of]
-        return f"row {key}: version {version}, proven as of {as_of * 1000:.3f} ms, when and since {there} were there"
+        there = []
+        for state in reversed(self.rows[key]):
+            if state.version == version:
+                return ""
+            there.append(state.version)
+            if state.since <= as_of:
+                break
+        return (
+            f"row {key}: version {version}, proven as of {as_of * 1000:.3f} ms, when and since {there[::-1]} were there"
+        )

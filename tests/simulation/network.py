@@ -76,7 +76,8 @@ class Line:
         self.there: deque[tuple[tuple[Any, ...], Told]] = deque()
         self.back: deque[tuple[Any, Told]] = deque()
         self.free_there = self.free_back = 0.0
-        self.waits: deque[Told] = deque()
+        self.waits: deque[tuple[float, Told]] = deque()
+        self.is_watched = False
         self.slow = self.loop.some(0.0, 0.02) if self.loop.happens(0.1) else 0.0
 
     def ask(self, command: tuple[Any, ...], told: Told) -> None:
@@ -84,11 +85,13 @@ class Line:
         if not self.is_open:
             self.loop.after(0.0, told, None)
             return
-        self.waits.append(told)
+        self.waits.append((self.loop.now + TIMEOUT, told))
         self.there.append((command, told))
         self.free_there = max(self.free_there, self.loop.now + self.delay())
         self.loop.after(self.free_there - self.loop.now, self.arrive)
-        self.loop.after(TIMEOUT, self.give_up, told)
+        if not self.is_watched:
+            self.is_watched = True
+            self.loop.after(TIMEOUT, self.watch)
 
     def delay(self) -> float:
         return self.loop.some(0.0001, 0.002) + self.slow * self.loop.chance.random()
@@ -120,14 +123,20 @@ class Line:
             self.waits.popleft()
             told(answer)
 
-    def give_up(self, told: Told) -> None:
-        if self.is_open and any(each is told for each in self.waits):
+    def watch(self) -> None:
+        """Gives up what was asked too long ago."""
+        self.is_watched = bool(self.is_open and self.waits)
+        if not self.is_watched:
+            return
+        if self.waits[0][0] <= self.loop.now:
             self.close()
+        else:
+            self.loop.after(self.waits[0][0] - self.loop.now, self.watch)
 
     def close(self) -> None:
         """Nobody waits any longer; what was sent may still arrive."""
         if self.is_open:
             self.is_open = False
             waits, self.waits = self.waits, deque()
-            for told in waits:
+            for _, told in waits:
                 told(None)

@@ -70,7 +70,8 @@ class Process:
                     for change in changes:
                         assert change.key is not EVERY
                         self.copies.pop(int(change.key), None)  # type: ignore[call-overload]
-                case Prove(at, _):
+                case Prove(at, beacon):
+                    self.loop.note(self.name, "proves", at, "by beacon", beacon)
                     self.proven[shard] = at
 
     def read(self) -> None:

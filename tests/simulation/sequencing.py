@@ -149,6 +149,7 @@ class Candidate:
                 case Stop():
                     return
                 case _:
+                    self.loop.note(self.name, effect)
                     self.send(effect.shard, command_of(effect, self.world.layouts[effect.shard]))
 
     def connect(self, machine: Sequencer, shard: int) -> None:

@@ -14,7 +14,7 @@ from tests.simulation.sequencing import Candidate
 
 __all__ = ["World", "run"]
 
-SECONDS = 0.16  # of one schedule
+SECONDS = 0.1  # of one schedule
 EVER = float("inf")
 
 
