@@ -73,9 +73,9 @@ RUNS = [
     lacking(BASE, "NO_NEGATIVE"),
     lacking(BASE, "NO_DELETE", bounds=("COMMITS=2",)),
     replace(BASE, without=("NO_L1GEN",), is_small=False),
-    replace(BASE, without=("NO_POSCHK",), is_small=False),
+    replace(BASE, without=("NO_POSCHK",), is_small=False),  # see docs/model.md: each does the work of the other
     replace(TRIM, is_small=False),
-    large(TRIM, "TRIMS=2", "COMMITS=2"),
+    Run("trim", "beacon", ("TRIMS=2", "COMMITS=2"), is_small=False),
     lacking(TRIM, "NO_GAP"),
     FAILED_OVER,
     lacking(FAILED_OVER, "NO_EPOCH"),

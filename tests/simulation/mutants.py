@@ -117,6 +117,7 @@ CAUGHT: dict[str, int] = {
     "acknowledged early": 205,
     "parked changes are dropped": 195,
     "no lease": 10,
+    "no fence": 345,
     "no epochs": 0,
     "no positions": 20,
     "no generations": 10,
