@@ -1,10 +1,11 @@
 """Fuzzing of what comes from outside: stored payloads, key names, logs. `python -m tests.fuzz --inputs 10000000`.
 
-Four kinds of input take turns, each made from valid ones by mutation:
+Five kinds of input take turns, each made from valid ones by mutation:
 
 - damaged: any bytes of a payload changed; it must be unreadable, or the very row it was;
 - forged: the body changed and its checksum made right again; it must be unreadable, or a row of the right shape;
 - keys: two keys; they must have one name if they are the same, and two otherwise;
+- names: any bytes of a name changed; it must be no name, or that of a key which comes back by its own name;
 - log: a message of a replication stream changed; it must be refused, or a record.
 
 An input that raises, takes over a second, or gives a wrong value ends the run with its seed and bytes.
@@ -41,7 +42,7 @@ from forecache.coherence.pgoutput import (
     decode,
 )
 from forecache.errors import ChangeLogError
-from forecache.keys import LONGEST, encode_key
+from forecache.keys import LONGEST, decode_key, encode_key
 from tests.coherence.stream import encode
 
 SLOWEST = 1.0  # seconds for one input, on a machine that does other things too
@@ -183,6 +184,25 @@ def log(chance: random.Random) -> tuple[str, bytes]:
     return "a record", mutant
 
 
+def name_of(name: bytes) -> bytes | None:
+    """The name of a name's key."""
+    try:
+        return encode_key(decode_key(name))
+    except ValueError:
+        return None
+
+
+def names(chance: random.Random) -> tuple[str, bytes]:
+    name = encode_key(some_key(chance))
+    if chance.random() < 0.8:
+        name = mutated(chance, name)
+    if (again := name_of(name)) is None:
+        return "no name", name
+    if not again.startswith(b"#") and name_of(again) != again:
+        raise Finding(f"{name!r} is the name of a key that has the name {again!r}, and that is no such name")
+    return "a key", name
+
+
 def fuzz(inputs: int, seed: int) -> Counter[str]:
     """Counts what became of each input.
 
@@ -195,10 +215,11 @@ def fuzz(inputs: int, seed: int) -> Counter[str]:
         "forged": payloads.forged,
         "keys": keys,
         "log": log,
+        "names": names,
     }
-    names = list(kinds)
+    turns = list(kinds)
     for number in range(inputs):
-        kind = names[number % len(names)]
+        kind = turns[number % len(turns)]
         started = time.perf_counter()
         outcome, data = kinds[kind](chance)
         if time.perf_counter() - started > SLOWEST:
