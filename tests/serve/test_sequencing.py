@@ -6,15 +6,18 @@ import os
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from valkey import Valkey as ValkeyClient
 
 import forecache
+from forecache._core import now
 from forecache.coherence.notes_source import NotesSource
 from forecache.coherence.schema_trigger import CREATE_SCHEMA_TRIGGER
 from forecache.serve.warmfile import WarmList, write_list
-from tests.contracts.tiers import until
-from tests.serve.sites import END_WALSENDER, Site, is_proven, version_of
+from tests.contracts.tiers import Node, until
+from tests.serve.sites import END_WALSENDER, SLOTS, Site, is_proven, running, version_of
+from tests.servers import PostgreSQL
 
 
 def test_a_write_by_anybody_is_seen_and_copies_stay_proven(site: Site) -> None:
@@ -133,3 +136,23 @@ def test_a_warm_start_loads_all_that_is_listed_where_copies_are_proven(site: Sit
         assert until(lambda: is_proven(database))
         assert database["item"].get(50, level="bounded(10s)")["version"] == 0
         assert database.stats().queries <= queries + 1
+
+
+def test_in_a_cluster_each_shard_has_an_epoch_of_its_own(postgresql: PostgreSQL) -> None:
+    url = postgresql.database()
+    with psycopg.connect(url, autocommit=True) as writer, Node() as node:
+        writer.execute("CREATE TABLE item (id int PRIMARY KEY, version int NOT NULL)")
+        writer.execute("INSERT INTO item SELECT n, 0 FROM generate_series(1, 20) AS n")
+        shared = f"{node.url}?cluster=1"
+        with running(url, shared) as sequencing, forecache.open(url, ["item"], shared=shared) as database:
+            rows = database["item"]
+            assert until(lambda: now() - database._watch.proven_at() < 0.5)
+            assert sequencing.stats().epochs >= 64
+            writer.execute("UPDATE item SET version = 5 WHERE id = 7")
+            assert until(lambda: rows.get(7)["version"] == 5)
+            answers = rows.get_many(range(1, 21), with_certificate=True).values()
+            epochs = {answer.certificate.shard: answer.certificate.epoch for answer in answers}
+            assert len(set(epochs.values())) == len(epochs) > 1
+    with psycopg.connect(postgresql.url, autocommit=True) as admin:
+        for (slot,) in admin.execute(SLOTS, [url.rpartition("/")[2]]).fetchall():
+            admin.execute("SELECT pg_drop_replication_slot(%s)", [slot])

@@ -85,6 +85,10 @@ class SqliteWatch:
         """There are no parts."""
         return 0
 
+    def epoch_of(self, shard: int) -> str:
+        """There are no parts."""
+        return self.epoch
+
     def contains(self, token: str) -> bool:
         """There are no tokens."""
         return False

@@ -53,6 +53,9 @@ class Watch(Protocol):
     def shard_of(self, table: str, key: Hashable) -> int:
         """The part of the shared tier that a row is in; 0 where there are no parts."""
 
+    def epoch_of(self, shard: int) -> str:
+        """The epoch of a part of the shared tier; `epoch` where there are no parts."""
+
     def contains(self, token: str) -> bool:
         """Whether all copies surely contain what a token of `Database.token` stands for."""
 
@@ -94,6 +97,10 @@ class Ageing:
     def shard_of(self, table: str, key: Hashable) -> int:
         """There are no parts."""
         return 0
+
+    def epoch_of(self, shard: int) -> str:
+        """There are no parts."""
+        return self.epoch
 
     def contains(self, token: str) -> bool:
         """Unknown."""

@@ -70,6 +70,10 @@ class BeaconWatch:
         self._ensure()
         return any(reader.epoch for reader in self._readers)
 
+    def epoch_of(self, shard: int) -> str:
+        """The epoch of a shard."""
+        return self._readers[shard].epoch
+
     def contains(self, token: str) -> bool:
         """Whether all copies surely contain what a token stands for: a number above those of its transactions."""
         self._ensure()

@@ -233,8 +233,9 @@ class Rows:
         """What is proven of an answer."""
         watch, stamp, number = self._path.watch, found.copy.stamp, began.number
         shard = watch.shard_of(self.name, key)
+        epoch = watch.epoch_of(shard) if shard else began.epoch
         if math.isinf(found.as_of):
-            return Certificate("shared", began.epoch, shard, None, None)
+            return Certificate("shared", epoch, shard, None, None)
         if watch.proof is None and stamp is not None:  # numbers of changes, which stamps are, and beacons are not
             number = max(stamp - 1, stamp - 1 if number is None else number)
-        return Certificate(found.tier, began.epoch, shard, number, max(0.0, began.at - found.as_of))
+        return Certificate(found.tier, epoch, shard, number, max(0.0, began.at - found.as_of))
