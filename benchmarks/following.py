@@ -22,14 +22,14 @@ import psycopg
 
 from benchmarks.harness import Peers, Table, parser, report
 from forecache.coherence.changes import ChangeSource, Commit, Message
-from forecache.coherence.coverage import ask_tables
-from forecache.coherence.notes import removal
-from forecache.coherence.notes_source import NotesSource
-from forecache.coherence.pgoutput import decode
-from forecache.coherence.postgresql import LogSource
-from forecache.coherence.replication import Stream
-from forecache.coherence.synchronous import STANDBY, switch_off, switch_on
-from forecache.coherence.transactions import Followed, Transactions
+from forecache.coherence.postgresql.coverage import ask_tables
+from forecache.coherence.postgresql.log_source import LogSource
+from forecache.coherence.postgresql.notes import removal
+from forecache.coherence.postgresql.notes_source import NotesSource
+from forecache.coherence.postgresql.pgoutput import decode
+from forecache.coherence.postgresql.replication import Stream
+from forecache.coherence.postgresql.synchronous import STANDBY, switch_off, switch_on
+from forecache.coherence.postgresql.transactions import Followed, Transactions
 from tests.servers import PostgreSQL
 
 SCHEMA = "CREATE TABLE product (id int PRIMARY KEY, name text, price int, brand text, country text, at timestamptz)"

@@ -21,7 +21,7 @@ import psycopg
 
 import forecache
 from benchmarks.harness import Peers, Table, alternate, own, parser, report
-from forecache.coherence.postgresql import LogSource
+from forecache.coherence.postgresql.log_source import LogSource
 from forecache.serve.sequencing import Sequencing
 from forecache.serve.tiers.valkey import ValkeyTier
 from tests.servers import PostgreSQL, Valkey

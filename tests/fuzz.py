@@ -27,7 +27,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from forecache.codec import HEADER, UNREADABLE, ZSTD, Codec
-from forecache.coherence.pgoutput import (
+from forecache.coherence.postgresql.pgoutput import (
     UNCHANGED,
     Begin,
     Column,

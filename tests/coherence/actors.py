@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from forecache.coherence.beacons.effects import FENCED, GONE, Apply, Begin, End, Open
+from forecache.coherence.beacons.shard import Entry, Meta, Reading
 from forecache.coherence.changes import Change, Commit, Message, Snapshot
-from forecache.coherence.effects import FENCED, GONE, Apply, Begin, End, Open
-from forecache.coherence.shard import Entry, Meta, Reading
 
 __all__ = ["KEYS", "TABLE", "Database", "Server"]
 

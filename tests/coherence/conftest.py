@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from forecache.coherence.notes_source import NotesSource
-from forecache.coherence.postgresql import LogSource
+from forecache.coherence.postgresql.log_source import LogSource
+from forecache.coherence.postgresql.notes_source import NotesSource
 from tests.coherence.following import Database, Following
 from tests.servers import PostgreSQL
 

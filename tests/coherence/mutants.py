@@ -7,8 +7,8 @@ from typing import Any
 
 from forecache import Database
 from forecache._core import Copy
-from forecache.coherence import sqlite
 from forecache.coherence.level import Level
+from forecache.coherence.sqlite import watch as sqlite
 from forecache.serve import plan
 from forecache.serve.copies import Found
 from forecache.serve.tiers import layout, operations

@@ -19,7 +19,7 @@ import valkey
 
 import forecache
 from forecache import Database
-from forecache.coherence.postgresql import LogSource
+from forecache.coherence.postgresql.log_source import LogSource
 from forecache.serve.sequencing import Sequencing
 from forecache.serve.tiers.valkey import ValkeyTier
 from tests.servers import PostgreSQL, Valkey

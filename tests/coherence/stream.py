@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from forecache.coherence.pgoutput import (
+from forecache.coherence.postgresql.pgoutput import (
     Begin,
     Deleted,
     End,

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from forecache.coherence import notes
 from forecache.coherence.changes import EVERY
-from forecache.coherence.notes_source import NotesSource
+from forecache.coherence.postgresql import notes
+from forecache.coherence.postgresql.notes_source import NotesSource
 from forecache.errors import ChangeLogError, ConfigurationError, OriginUnavailableError, SourceBusyError
 from tests.coherence.following import PATIENCE, Database, Following, changes
 from tests.servers import PostgreSQL

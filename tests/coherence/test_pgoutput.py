@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from forecache.coherence import pgoutput
-from forecache.coherence.pgoutput import (
+from forecache.coherence.postgresql import pgoutput
+from forecache.coherence.postgresql.pgoutput import (
     UNCHANGED,
     Begin,
     Column,

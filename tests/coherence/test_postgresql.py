@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from forecache.coherence.changes import Commit, Message
-from forecache.coherence.postgresql import LogSource
+from forecache.coherence.postgresql.log_source import LogSource
 from forecache.errors import (
     ChangeLogError,
     ConfigurationError,

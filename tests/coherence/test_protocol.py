@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecache.coherence.beacons.reader import Reader, Ticket
+from forecache.coherence.beacons.shard import Reading
 from forecache.coherence.changes import Change
-from forecache.coherence.reader import Reader, Ticket
-from forecache.coherence.shard import Reading
 from tests.coherence.world import World
 
 choices = st.lists(st.integers(0, 2**16), max_size=400)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from forecache.coherence.beacons.reader import REMEMBERED, Drop, Flush, Prove, Reader
+from forecache.coherence.beacons.shard import Entry, Meta, Reading
 from forecache.coherence.changes import EVERY, Change
-from forecache.coherence.reader import REMEMBERED, Drop, Flush, Prove, Reader
-from forecache.coherence.shard import Entry, Meta, Reading
 
 ROW = Change("t", 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecache.coherence.replication import Progress
+from forecache.coherence.postgresql.replication import Progress
 
 STEPS = st.lists(st.tuples(st.sampled_from(["tell", "pass_by", "acknowledge"]), st.integers(1, 20)), max_size=30)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from forecache.coherence.changes import EVERY
-from forecache.coherence.postgresql import LogSource
-from forecache.coherence.schema_trigger import CREATE_SCHEMA_TRIGGER
+from forecache.coherence.postgresql.log_source import LogSource
+from forecache.coherence.postgresql.schema_trigger import CREATE_SCHEMA_TRIGGER
 from forecache.errors import ChangeLogError, TableError
 from tests.coherence.following import Database, Following, changes
 from tests.servers import PostgreSQL

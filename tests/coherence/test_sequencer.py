@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import count
 
-from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message, Snapshot
-from forecache.coherence.effects import (
+from forecache.coherence.beacons.effects import (
     FENCED,
     GONE,
     Acknowledge,
@@ -20,7 +19,8 @@ from forecache.coherence.effects import (
     Sample,
     Stop,
 )
-from forecache.coherence.sequencer import BATCH, Sequencer
+from forecache.coherence.beacons.sequencer import BATCH, Sequencer
+from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message, Snapshot
 
 HERE = Identity(1, 1, "monday", "slot")
 ALL_BELOW_20 = Snapshot(20, 20, frozenset())

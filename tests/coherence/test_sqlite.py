@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from forecache.coherence.changelog import KEPT, LOG
-from forecache.coherence.wal import file_system_of, is_restart, refuse_network_file
+from forecache.coherence.sqlite.changelog import KEPT, LOG
+from forecache.coherence.sqlite.wal import file_system_of, is_restart, refuse_network_file
 from forecache.errors import ConfigurationError
 from tests.coherence.watching import EVERYTHING, SCHEMA, Watched
 from tests.coherence.writers import Writer
@@ -208,7 +208,7 @@ def test_a_child_begins_anew_and_loses_nothing(path: Path, watched: Watched) -> 
 def test_where_memory_cannot_be_mapped_the_database_is_asked(
     path: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forecache.coherence.sqlite.map_header", lambda path: None)
+    monkeypatch.setattr("forecache.coherence.sqlite.watch.map_header", lambda path: None)
     watched = Watched(path)
     assert watched.watch.header is None
     writer.write("UPDATE product SET price = 0 WHERE id = 1")
@@ -224,7 +224,7 @@ def test_files_that_other_machines_write_are_refused(
 ) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"1 0 0:1 / / rw - ext4 /dev/x rw\n2 1 0:2 / {tmp_path} rw shared:1 - nfs4 host:/x rw\n")
-    monkeypatch.setattr("forecache.coherence.wal.MOUNTS", mounts)
+    monkeypatch.setattr("forecache.coherence.sqlite.wal.MOUNTS", mounts)
     assert file_system_of(path) == "nfs4"
     assert file_system_of(Path("/elsewhere")) == "ext4"
     with pytest.raises(ConfigurationError, match="nfs4"):

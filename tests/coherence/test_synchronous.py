@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 from forecache.coherence.changes import Commit
-from forecache.coherence.examination import examine
-from forecache.coherence.finding import Finding
-from forecache.coherence.patient import Patient
-from forecache.coherence.postgresql import LogSource
-from forecache.coherence.synchronous import calls, switch_off, switch_on
+from forecache.coherence.postgresql.examination import examine
+from forecache.coherence.postgresql.finding import Finding
+from forecache.coherence.postgresql.log_source import LogSource
+from forecache.coherence.postgresql.patient import Patient
+from forecache.coherence.postgresql.synchronous import calls, switch_off, switch_on
 from forecache.errors import ConfigurationError
 from tests.coherence.following import PATIENCE, Database
 from tests.servers import PostgreSQL

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecache.coherence.changes import EVERY, Change, Commit, Message
-from forecache.coherence.pgoutput import (
+from forecache.coherence.postgresql.pgoutput import (
     UNCHANGED,
     Begin,
     Column,
@@ -22,7 +22,7 @@ from forecache.coherence.pgoutput import (
     Truncated,
     Updated,
 )
-from forecache.coherence.transactions import PREFIX, SCHEMA_PREFIX, Followed, Transactions
+from forecache.coherence.postgresql.transactions import PREFIX, SCHEMA_PREFIX, Followed, Transactions
 from forecache.errors import ChangeLogError
 
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from pathlib import Path
 
 from forecache import _core
-from forecache.coherence.sqlite import SqliteWatch
+from forecache.coherence.sqlite.watch import SqliteWatch
 
 EVERYTHING = ("*", None)
 SCHEMA = """

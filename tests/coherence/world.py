@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from forecache.coherence.beacons.effects import Acknowledge, Connect, Look, Sample, Stop
+from forecache.coherence.beacons.reader import Drop, Flush, Prove, Reader
+from forecache.coherence.beacons.sequencer import Sequencer
+from forecache.coherence.beacons.shard import Entry, Reading
 from forecache.coherence.changes import Change, Identity, Message
-from forecache.coherence.effects import Acknowledge, Connect, Look, Sample, Stop
-from forecache.coherence.reader import Drop, Flush, Prove, Reader
-from forecache.coherence.sequencer import Sequencer
-from forecache.coherence.shard import Entry, Reading
 from tests.coherence.actors import KEYS, TABLE, Database, Server
 
 FAULTS_EVERY = 64  # steps

@@ -10,8 +10,8 @@ import psycopg
 
 import forecache
 from forecache._core import now
-from forecache.coherence.notes_source import NotesSource
-from forecache.coherence.postgresql import LogSource
+from forecache.coherence.postgresql.log_source import LogSource
+from forecache.coherence.postgresql.notes_source import NotesSource
 from forecache.serve.sequencing import Sequencing
 from forecache.serve.tiers.valkey import ValkeyTier
 from tests.contracts.tiers import until

@@ -12,8 +12,8 @@ from valkey import Valkey as ValkeyClient
 
 import forecache
 from forecache._core import now
-from forecache.coherence.notes_source import NotesSource
-from forecache.coherence.schema_trigger import CREATE_SCHEMA_TRIGGER
+from forecache.coherence.postgresql.notes_source import NotesSource
+from forecache.coherence.postgresql.schema_trigger import CREATE_SCHEMA_TRIGGER
 from forecache.serve.warmfile import WarmList, write_list
 from tests.contracts.tiers import Node, until
 from tests.serve.sites import END_WALSENDER, SLOTS, Site, is_proven, running, version_of

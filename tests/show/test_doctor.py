@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from forecache.coherence.notes_source import NotesSource
-from forecache.coherence.postgresql import LogSource
+from forecache.coherence.postgresql.log_source import LogSource
+from forecache.coherence.postgresql.notes_source import NotesSource
 from forecache.errors import ConfigurationError, OriginUnavailableError
 from forecache.show import doctor
 from tests.coherence.following import Database, changes

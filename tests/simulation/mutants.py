@@ -6,11 +6,11 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from forecache.coherence.beacons.effects import Acknowledge, Effect
+from forecache.coherence.beacons.reader import UNKNOWN, Flush, Prove, Reader, Ticket
+from forecache.coherence.beacons.sequencer import Sequencer
+from forecache.coherence.beacons.shard import Entry, Meta, Reading
 from forecache.coherence.changes import Change, Commit, Message, Snapshot
-from forecache.coherence.effects import Acknowledge, Effect
-from forecache.coherence.reader import UNKNOWN, Flush, Prove, Reader, Ticket
-from forecache.coherence.sequencer import Sequencer
-from forecache.coherence.shard import Entry, Meta, Reading
 from tests.simulation.valkey import FakeValkey
 from tests.simulation.world import World
 

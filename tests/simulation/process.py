@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from forecache.coherence.beacons.reader import Drop, Effect, Flush, Prove, Reader, Ticket
+from forecache.coherence.beacons.shard import Reading
 from forecache.coherence.changes import EVERY, Change
-from forecache.coherence.reader import Drop, Effect, Flush, Prove, Reader, Ticket
-from forecache.coherence.shard import Reading
 from forecache.serve.tier import Lease, Place, Value
 from forecache.serve.tiers.beacons import entries_of, poll
 from forecache.serve.tiers.layout import FILL, Told, found_at, value_of

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from forecache.coherence.beacons.effects import Acknowledge, Connect, Effect, Look, Sample, Stop
+from forecache.coherence.beacons.sequencer import Sequencer
 from forecache.coherence.changes import Change, Commit, Message
-from forecache.coherence.effects import Acknowledge, Connect, Effect, Look, Sample, Stop
-from forecache.coherence.sequencer import Sequencer
 from forecache.serve.tiers.beacons import command_of
 from tests.simulation.database import Down
 from tests.simulation.network import Line

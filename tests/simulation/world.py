@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from forecache.coherence.shard import Reading
+from forecache.coherence.beacons.shard import Reading
 from forecache.serve.tiers.layout import Layout, reading_of
 from tests.simulation.database import Database
 from tests.simulation.loop import Loop

@@ -10,10 +10,10 @@ from typing import Final
 
 from forecache import _core
 from forecache._core import now
+from forecache.coherence.beacons.reader import Drop, Effect, Flush, Prove, Reader, Ticket
+from forecache.coherence.beacons.shard import Reading
 from forecache.coherence.changes import EVERY, Change
 from forecache.coherence.level import Level
-from forecache.coherence.reader import Drop, Effect, Flush, Prove, Reader, Ticket
-from forecache.coherence.shard import Reading
 from forecache.coherence.watch import Holder
 from forecache.forks import renew_after_fork
 from forecache.keys import decode_key, encode_key

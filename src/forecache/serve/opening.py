@@ -42,7 +42,7 @@ def origin_of(source: Any, timeout: Duration, connections: int | None) -> Origin
     if not isinstance(source, str):
         return open_origin(source)
     if source.startswith("sqlite:"):
-        from forecache.coherence.changelog import STAMP
+        from forecache.coherence.sqlite.changelog import STAMP
 
         settings["stamp"] = STAMP
     return open_origin(source, **settings)
@@ -60,7 +60,7 @@ def watch_of(
         raise ConfigurationError(f"unlogged is {unlogged!r}; expected 'flush' or 'ignore'")
     path = getattr(origin, "path", None)
     if path is not None:
-        from forecache.coherence.sqlite import SqliteWatch
+        from forecache.coherence.sqlite.watch import SqliteWatch
 
         return SqliteWatch(path, {table.name: table.key for table in tables}, holder, unlogged)
     if tier is not None and origin.name.startswith("postgresql:") and hasattr(tier, "routes"):

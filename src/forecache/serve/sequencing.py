@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from forecache._core import now
+from forecache.coherence.beacons.effects import Acknowledge, Connect, Effect, Look, Sample, Stop
+from forecache.coherence.beacons.sequencer import BEACON_SECONDS, Sequencer
 from forecache.coherence.changes import EVERY, Change, ChangeSource, Commit, Identity, Message
-from forecache.coherence.effects import Acknowledge, Connect, Effect, Look, Sample, Stop
-from forecache.coherence.sequencer import BEACON_SECONDS, Sequencer
 from forecache.errors import KeyTypeError, OriginError, SourceBusyError
 from forecache.keys import encode_key
 from forecache.serve.tier import Place

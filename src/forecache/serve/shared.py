@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from forecache._core import Copy, now
 from forecache.codec import UNREADABLE, Codec
+from forecache.coherence.beacons.reader import Ticket
 from forecache.coherence.level import Level
-from forecache.coherence.reader import Ticket
 from forecache.keys import encode_key
 from forecache.serve.beacon_watch import BeaconWatch
 from forecache.serve.budget import Budget

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from forecache.coherence.shard import Reading
+from forecache.coherence.beacons.shard import Reading
 from forecache.serve.budget import Budget
 
 __all__ = ["Busy", "Fill", "Found", "Lease", "Place", "Tier", "TierStats", "Unavailable", "Value"]

@@ -16,8 +16,8 @@ from forecache.show.output import print_json, print_tables
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from forecache.coherence.finding import Finding
-    from forecache.coherence.patient import Patient
+    from forecache.coherence.postgresql.finding import Finding
+    from forecache.coherence.postgresql.patient import Patient
 
 __all__ = ["attach"]
 
@@ -54,8 +54,8 @@ def doctor(
 
     Exit code 1 if anything is an error. With --json a row is {what, state, found, advice, cure}.
     """
-    from forecache.coherence.examination import examine
-    from forecache.coherence.patient import Patient, treat
+    from forecache.coherence.postgresql.examination import examine
+    from forecache.coherence.postgresql.patient import Patient, treat
 
     if not origin.startswith(("postgresql://", "postgres://")):
         raise ConfigurationError("the doctor examines PostgreSQL; expected --origin postgresql://user@host/database")
@@ -84,7 +84,7 @@ def shortened(statement: str) -> str:
 
 def switch(patient: Patient, to: Literal["on", "off"]) -> None:
     """Switches synchronous mode."""
-    from forecache.coherence.synchronous import STANDBY, switch_off, switch_on
+    from forecache.coherence.postgresql.synchronous import STANDBY, switch_off, switch_on
 
     asking = patient.connect()
     try:

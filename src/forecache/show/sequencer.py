@@ -40,8 +40,8 @@ def sequencer(
 
     Start several: one leads, and another takes over when it dies. It ends by SIGTERM or Ctrl-C.
     """
-    from forecache.coherence.notes_source import NotesSource
-    from forecache.coherence.postgresql import LogSource
+    from forecache.coherence.postgresql.log_source import LogSource
+    from forecache.coherence.postgresql.notes_source import NotesSource
     from forecache.serve.origins.postgresql import PostgresqlOrigin
     from forecache.serve.sequencing import Sequencing
     from forecache.serve.tiers.valkey import ValkeyTier

@@ -6,8 +6,8 @@ import valkey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from forecache.coherence.beacons.effects import FENCED, GONE, Apply, Begin, Effect, End, Open
 from forecache.coherence.changes import EVERY, Change
-from forecache.coherence.effects import FENCED, GONE, Apply, Begin, Effect, End, Open
 from forecache.serve.tier import Fill, Lease, Value
 from forecache.serve.tiers.beacons import BEACON_SCRIPTS, command_of, distrust, entries_of, packed, poll, unpacked
 from forecache.serve.tiers.lane import Lane

@@ -14,9 +14,9 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from forecache.coherence.beacons.effects import Apply, Begin, Effect, End, Open
+from forecache.coherence.beacons.shard import Entry, Reading
 from forecache.coherence.changes import EVERY, Change
-from forecache.coherence.effects import Apply, Begin, Effect, End, Open
-from forecache.coherence.shard import Entry, Reading
 from forecache.serve.tier import Place
 from forecache.serve.tiers.layout import STATE, Layout, Script, reading_of
 

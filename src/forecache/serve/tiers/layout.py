@@ -25,7 +25,7 @@ from hashlib import sha1
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from forecache.coherence.shard import Meta, Reading
+from forecache.coherence.beacons.shard import Meta, Reading
 from forecache.serve.tier import Busy, Found, Lease, Place, Unavailable, Value
 
 __all__ = [

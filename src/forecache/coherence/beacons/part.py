@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from forecache.coherence.beacons.effects import Effect
 from forecache.coherence.changes import Change
-from forecache.coherence.effects import Effect
 
 __all__ = ["Part", "Pending"]
 

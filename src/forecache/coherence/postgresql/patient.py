@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from forecache.coherence.asking import Asking, translated
-from forecache.coherence.coverage import PUBLICATION
-from forecache.coherence.finding import Finding
-from forecache.coherence.synchronous import STANDBY
+from forecache.coherence.postgresql.asking import Asking, translated
+from forecache.coherence.postgresql.coverage import PUBLICATION
+from forecache.coherence.postgresql.finding import Finding
+from forecache.coherence.postgresql.synchronous import STANDBY
 from forecache.errors import ConfigurationError, OriginError, OriginUnavailableError
 from forecache.libpq import name_of, parameters_of
 from forecache.units import Duration, parse_duration

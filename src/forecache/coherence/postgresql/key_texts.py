@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from forecache.coherence.asking import Asking
 from forecache.coherence.changes import EVERY, Every, Key
-from forecache.coherence.coverage import quoted
+from forecache.coherence.postgresql.asking import Asking
+from forecache.coherence.postgresql.coverage import quoted
 from forecache.extras import extra
 
 with extra("postgresql"):

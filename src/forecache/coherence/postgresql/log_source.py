@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from forecache.coherence.asking import Asking, slot_of
 from forecache.coherence.changes import EVERY, Commit, Every, Identity, Key, Message, Snapshot
-from forecache.coherence.coverage import PUBLICATION, Tables, lacking, publishing
-from forecache.coherence.follower import RECHECK, SILENCE, SNAPSHOT, STARTED, Follower
-from forecache.coherence.pgoutput import decode
-from forecache.coherence.replication import Keepalive, Stream, lsn
-from forecache.coherence.synchronous import NO_STANDBY, calls
-from forecache.coherence.transactions import PREFIX, Followed, Transactions
+from forecache.coherence.postgresql.asking import Asking, slot_of
+from forecache.coherence.postgresql.coverage import PUBLICATION, Tables, lacking, publishing
+from forecache.coherence.postgresql.follower import RECHECK, SILENCE, SNAPSHOT, STARTED, Follower
+from forecache.coherence.postgresql.pgoutput import decode
+from forecache.coherence.postgresql.replication import Keepalive, Stream, lsn
+from forecache.coherence.postgresql.synchronous import NO_STANDBY, calls
+from forecache.coherence.postgresql.transactions import PREFIX, Followed, Transactions
 from forecache.errors import ConfigurationError, TableError
 from forecache.units import Duration
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
-from forecache.coherence.asking import Asking, translated
+from forecache.coherence.postgresql.asking import Asking, translated
 from forecache.errors import ChangeLogError, OriginUnavailableError
 from forecache.extras import extra
 

@@ -17,8 +17,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from forecache.coherence.beacons.shard import Entry, Meta, Reading
 from forecache.coherence.changes import EVERY, Change
-from forecache.coherence.shard import Entry, Meta, Reading
 
 __all__ = ["Drop", "Effect", "Flush", "Prove", "Reader", "Ticket"]
 

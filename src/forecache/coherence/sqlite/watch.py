@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from forecache import _core
-from forecache.coherence.changelog import LOG, install, keys_of
 from forecache.coherence.level import Level
-from forecache.coherence.signal import Signal, VersionSignal
-from forecache.coherence.wal import FileId, file_id, is_restart, map_header, refuse_network_file
+from forecache.coherence.sqlite.changelog import LOG, install, keys_of
+from forecache.coherence.sqlite.signal import Signal, VersionSignal
+from forecache.coherence.sqlite.wal import FileId, file_id, is_restart, map_header, refuse_network_file
 from forecache.coherence.watch import Holder, Unlogged
 from forecache.errors import ConfigurationError, OriginUnavailableError
 from forecache.forks import renew_after_fork, rest_at_fork

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from forecache.coherence.asking import Asking
 from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message, Snapshot
-from forecache.coherence.coverage import Tables
-from forecache.coherence.follower import RECHECK, SILENCE, STARTED, Follower
-from forecache.coherence.notes import FOLLOWERS, NOTES, TRIMS, address, missing
-from forecache.coherence.transactions import MOST_KEYS
+from forecache.coherence.postgresql.asking import Asking
+from forecache.coherence.postgresql.coverage import Tables
+from forecache.coherence.postgresql.follower import RECHECK, SILENCE, STARTED, Follower
+from forecache.coherence.postgresql.notes import FOLLOWERS, NOTES, TRIMS, address, missing
+from forecache.coherence.postgresql.transactions import MOST_KEYS
 from forecache.errors import ChangeLogError, ConfigurationError, OriginError, SourceBusyError
 from forecache.extras import extra
 from forecache.units import Duration, parse_ttl

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from forecache.coherence.changes import EVERY, Change, Commit, Every, Key, Message
-from forecache.coherence.pgoutput import (
+from forecache.coherence.postgresql.pgoutput import (
     UNCHANGED,
     Begin,
     Deleted,

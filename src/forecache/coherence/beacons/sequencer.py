@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Final
 
-from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message, Snapshot
-from forecache.coherence.effects import (
+from forecache.coherence.beacons.effects import (
     FENCED,
     Acknowledge,
     Apply,
@@ -31,7 +30,8 @@ from forecache.coherence.effects import (
     Sample,
     Stop,
 )
-from forecache.coherence.part import Part, Pending
+from forecache.coherence.beacons.part import Part, Pending
+from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message, Snapshot
 
 __all__ = ["Sequencer"]
 

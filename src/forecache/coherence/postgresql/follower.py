@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from forecache.coherence.asking import Asking, translated
 from forecache.coherence.changes import Commit, Identity, Message, Snapshot
-from forecache.coherence.coverage import Tables, ask_tables, complaints
-from forecache.coherence.key_texts import loader
-from forecache.coherence.transactions import Followed
+from forecache.coherence.postgresql.asking import Asking, translated
+from forecache.coherence.postgresql.coverage import Tables, ask_tables, complaints
+from forecache.coherence.postgresql.key_texts import loader
+from forecache.coherence.postgresql.transactions import Followed
 from forecache.errors import ChangeLogError, OriginUnavailableError, TableError
 from forecache.libpq import name_of, parameters_of
 from forecache.units import Duration, parse_duration, parse_ttl

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from forecache.coherence.coverage import Member, Tables, quoted
+from forecache.coherence.postgresql.coverage import Member, Tables, quoted
 
 __all__ = ["FOLLOWERS", "NOTES", "TRIMS", "address", "missing", "removal"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from forecache.coherence.transactions import SCHEMA_PREFIX
+from forecache.coherence.postgresql.transactions import SCHEMA_PREFIX
 
 __all__ = ["CREATE_SCHEMA_TRIGGER", "HAS_SCHEMA_TRIGGER"]
 

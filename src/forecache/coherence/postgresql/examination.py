@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from forecache.coherence.asking import Asking, slot_of, translated
-from forecache.coherence.coverage import Member, Tables, ask_tables, complaints, lacking, publishing, quoted
-from forecache.coherence.finding import Finding, lasting, look
-from forecache.coherence.notes import missing
-from forecache.coherence.patient import Patient
-from forecache.coherence.schema_trigger import CREATE_SCHEMA_TRIGGER, HAS_SCHEMA_TRIGGER
-from forecache.coherence.synchronous import NO_STANDBY, calls
+from forecache.coherence.postgresql.asking import Asking, slot_of, translated
+from forecache.coherence.postgresql.coverage import Member, Tables, ask_tables, complaints, lacking, publishing, quoted
+from forecache.coherence.postgresql.finding import Finding, lasting, look
+from forecache.coherence.postgresql.notes import missing
+from forecache.coherence.postgresql.patient import Patient
+from forecache.coherence.postgresql.schema_trigger import CREATE_SCHEMA_TRIGGER, HAS_SCHEMA_TRIGGER
+from forecache.coherence.postgresql.synchronous import NO_STANDBY, calls
 from forecache.errors import ConfigurationError, TableError
 from forecache.libpq import name_of, parameters_of
 from forecache.units import format_size
