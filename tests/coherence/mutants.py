@@ -102,7 +102,7 @@ def fills_without_a_lease() -> None:
 
 def ignores_the_epoch() -> None:
     """Serves what a server has from before it was killed."""
-    asked = "string.sub(written, 34) == history and "
+    asked = "string.sub(written, 34) == valid and "
     layout.READ = mutated(layout.READ, asked, "")  # type: ignore[misc]
 
 

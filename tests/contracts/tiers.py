@@ -42,17 +42,29 @@ class Sentinel(Server):
 
     ready = "+monitor"
 
-    def __init__(self, primary: Valkey) -> None:
+    def __init__(self, primary: Valkey, patience: int = 300) -> None:
+        """Takes the primary for dead after so many milliseconds."""
         super().__init__()
         self.configuration = self.directory / "sentinel.conf"
         lines = (
             f"port {self.port}",
             "bind 127.0.0.1",
             f"sentinel monitor main 127.0.0.1 {primary.port} 1",
-            "sentinel down-after-milliseconds main 300",
+            f"sentinel down-after-milliseconds main {patience}",
             "sentinel failover-timeout main 5000",
         )
         Path(self.configuration).write_text("\n".join(lines) + "\n")
+
+    def start(self) -> None:
+        super().start()
+        until(self.answers)  # it says that it is ready before it listens
+
+    def answers(self) -> bool:
+        try:
+            with valkey.Valkey(port=self.port) as client:
+                return bool(client.ping())
+        except valkey.ConnectionError:
+            return False
 
     @property
     def url(self) -> str:
@@ -109,7 +121,7 @@ def ways(stack: ExitStack, kind: str, shared: Valkey) -> Iterator[Callable[..., 
             url = f"{stack.enter_context(Node()).url}?cluster=1"
             yield lambda **settings: ValkeyTier.connect(url, **settings)
         case "sentinel":
-            url = stack.enter_context(Sentinel(shared)).url
+            url = stack.enter_context(Sentinel(shared, patience=60_000)).url  # slow machines: nobody dies here
             yield lambda **settings: ValkeyTier.connect(url, **settings)
         case "socket":
             server = Valkey()
