@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from forecache.keys import encode_key
 from forecache.serve.budget import Budget
 from forecache.serve.tier import Busy, Fill, Lease, Place, Tier, TierStats, Unavailable, Value
 from tests.clock import Clock
-from tests.contracts.tiers import KINDS, tiers
+from tests.contracts.tiers import KINDS, tiers, until
 from tests.servers import Valkey
 
 HOUR = 3600.0
@@ -170,6 +171,7 @@ def test_a_request_without_time_asks_nobody(pair: Pair, table: str) -> None:
     assert one.fill([Fill(lease, b"", HOUR)], budget=budget) == [False]
     assert one.invalidate([lease.place], budget=budget) is False
     assert one.invalidate([lease.place])
+    until(lambda: "forecache-courier" not in {thread.name for thread in threading.enumerate()})  # or it delivers later
 
 
 def test_what_happened_is_counted(pair: Pair, table: str) -> None:
