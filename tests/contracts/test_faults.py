@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine
 
+from forecache.coherence.sqlite.watch import connect
 from forecache.errors import OriginUnavailableError, OutcomeUnknownError
 from forecache.serve.origin import Change
 from forecache.serve.origins.alchemy import AlchemyOrigin
@@ -216,6 +218,25 @@ def test_a_writer_that_keeps_sqlite_locked_is_an_error_in_time(tmp_path: Path) -
         with origin.transaction() as transaction:
             transaction.update(table, 1, {"n": 2})
         origin.close()
+
+
+def test_a_file_may_be_opened_by_many_at_once_for_the_first_time(tmp_path: Path) -> None:
+    """It is not in WAL mode yet, and SQLite fails at once, whatever its timeout, when two switch it."""
+    ways: list[Callable[[str], Any]] = [lambda path: SqliteOrigin(path).table("t"), lambda path: connect(path).close()]
+    together = threading.Barrier(4)
+
+    def at_once(way: Callable[[str], Any], path: str) -> None:
+        together.wait(9)
+        way(path)
+
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(100):
+            path = str(tmp_path / f"{number}.db")
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n)")
+            opening = [threads.submit(at_once, way, path) for way in ways * 2]
+            for each in opening:
+                each.result()
 
 
 def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:

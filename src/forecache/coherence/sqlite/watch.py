@@ -14,12 +14,14 @@ from forecache.coherence.level import Level
 from forecache.coherence.sqlite.changelog import LOG, install, keys_of
 from forecache.coherence.sqlite.signal import Signal, VersionSignal
 from forecache.coherence.sqlite.wal import FileId, file_id, is_restart, map_header, refuse_network_file
+from forecache.coherence.sqlite.walmode import into_wal_mode
 from forecache.coherence.watch import Holder, Unlogged
 from forecache.errors import ConfigurationError, OriginUnavailableError
 from forecache.forks import renew_after_fork, rest_at_fork
 
 __all__ = ["SqliteWatch"]
 
+SECONDS: Final = 1.0  # waited for a lock
 PULSE_SECONDS: Final = 1.0  # until it is asked again whether the path still leads to the same file
 MOST_CHANGES: Final = 10_000  # read at once; beyond it everything is dropped
 ATTEMPTS: Final = 3  # to read the log while nobody commits
@@ -237,10 +239,10 @@ def connect(path: str) -> sqlite3.Connection:
         ConfigurationError: the file cannot be in WAL mode, or is kept by one process alone.
     """
     connection = sqlite3.connect(
-        f"{Path(path).as_uri()}?mode=rw", uri=True, timeout=1.0, isolation_level=None, check_same_thread=False
+        f"{Path(path).as_uri()}?mode=rw", uri=True, timeout=SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        mode = into_wal_mode(connection, SECONDS)
         if mode != "wal":
             raise ConfigurationError(f"{path} has journal mode {mode!r}; expected 'wal', which it refused")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()

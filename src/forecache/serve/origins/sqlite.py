@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from forecache.coherence.sqlite.walmode import into_wal_mode
 from forecache.errors import (
     ConfigurationError,
     ConstraintError,
@@ -124,7 +125,7 @@ class Connection:
             )
             try:
                 self._raw.execute("PRAGMA foreign_keys = ON")
-                self._raw.execute("PRAGMA journal_mode = WAL").fetchall()
+                into_wal_mode(self._raw, seconds)
             except BaseException:
                 self._raw.close()
                 raise
