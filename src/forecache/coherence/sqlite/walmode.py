@@ -14,8 +14,8 @@ PAUSE_SECONDS: Final = 0.005  # between two tries
 def into_wal_mode(connection: sqlite3.Connection, seconds: float) -> str:
     """Switches the connection's file to WAL mode, in which it stays.
 
-    SQLite fails at once if another connection reads the file at that moment, whatever its timeout, since two that
-    switch at once would wait for each other. So it is tried again, for as long as a writer would be waited for.
+    SQLite fails at once, whatever its timeout, if another connection switches the file at that moment, since each would
+    wait for the other. So it is tried again, for as long as a writer would be waited for.
 
     Returns:
         The mode that the file is in then; some files refuse.
