@@ -16,41 +16,19 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.harness import Peers, Table, parser, report
+from benchmarks.logs import ROWS_PER_FILE, deliver
 from forecache.record.clean import clean
-from forecache.record.columnfile import ColumnFile
 
-NODES = 5
-ROWS_PER_FILE = 500_000
-PER_SECOND = 2_000  # rows of a node
-DELIVERED_TWICE = 10  # one file in so many
 MOST_MEMORY = 2 << 30
 
 
-def deliver(root: Path, rows: int) -> None:
-    """Writes the logs of all nodes."""
-    chance = np.random.default_rng(1)
-    about = {"log": 1, "node": "n", "sample": 1.0, "secret": "0"}
-    for node in range(NODES):
-        for number in range(rows // NODES // ROWS_PER_FILE):
-            sequence = np.arange(number * ROWS_PER_FILE, (number + 1) * ROWS_PER_FILE, dtype=np.uint64)
-            time = (1_700_000_000_000 + sequence * 1000 // PER_SECOND).astype(np.int64)
-            keys = (chance.random(ROWS_PER_FILE) ** 4 * 1e6).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-            columns = {
-                "time": time.tobytes(),
-                "key": keys.tobytes(),
-                "size": np.ones(ROWS_PER_FILE, dtype=np.int64).tobytes(),
-                "op": chance.integers(0, 3, ROWS_PER_FILE, dtype=np.uint8).tobytes(),
-                "hit": np.packbits(chance.random(ROWS_PER_FILE) < 0.7).tobytes(),  # noqa: PLR2004
-                "sequence": sequence.tobytes(),
-                "node": np.full(ROWS_PER_FILE, node + 1, dtype=np.uint64).tobytes(),
-            }
-            span = (int(time[0]), int(time[-1]))
-            for copy in range(2 if number % DELIVERED_TWICE == 0 else 1):
-                file = ColumnFile(root / f"{node}-{number:05d}-{copy}.parquet")
-                file.append(ROWS_PER_FILE, span, columns)
-                file.finish({**about, "rows": ROWS_PER_FILE, "span": span})
+def draw(chance: np.random.Generator) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+    """Keys and operations of one file."""
+    keys = (chance.random(ROWS_PER_FILE) ** 4 * 1e6).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return keys, chance.integers(0, 3, ROWS_PER_FILE, dtype=np.uint8)
 
 
 def cleaned(root: Path, output: Path) -> tuple[float, float, int, dict[str, Any]]:
@@ -74,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         logs, output = Path(name) / "logs", Path(name) / "clean"
         logs.mkdir()
-        deliver(logs, rows)
+        deliver(logs, rows, draw)
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             seconds, processor, peak, found = pool.apply(cleaned, (logs, output))
         size = sum(path.stat().st_size for path in logs.iterdir())

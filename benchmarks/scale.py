@@ -21,14 +21,11 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.harness import Peers, Table, parser, report
-from forecache.record.columnfile import ColumnFile
+from benchmarks.logs import ROWS_PER_FILE, deliver
 
-NODES = 5
-ROWS_PER_FILE = 500_000
-PER_SECOND = 2_000  # rows of a node
-DELIVERED_TWICE = 10  # one file in so many
 REUSE = 12  # accesses for each key
 EXPONENT = 0.8
 MOST_MEMORY = 2 << 30
@@ -36,33 +33,10 @@ MOST_TO_SORT = 20_000_000  # rows: sorting more at once would take the memory of
 GET = 0  # position in the names of operations
 
 
-def deliver(root: Path, rows: int) -> int:
-    """Writes the logs of all nodes; returns their rows, those delivered twice included."""
-    chance = np.random.default_rng(1)
-    keys = rows // REUSE
-    about = {"log": 1, "node": "n", "sample": 1.0, "secret": "0", "time_unit": "ms"}
-    written = 0
-    for node in range(NODES):
-        for number in range(rows // NODES // ROWS_PER_FILE):
-            sequence = np.arange(number * ROWS_PER_FILE, (number + 1) * ROWS_PER_FILE, dtype=np.uint64)
-            time = (1_700_000_000_000 + sequence * 1000 // PER_SECOND).astype(np.int64)
-            rank = keys * chance.random(ROWS_PER_FILE) ** (1 / (1 - EXPONENT))  # inverse of rank^(1-a)
-            columns = {
-                "time": time.tobytes(),
-                "key": (rank.astype(np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15)).tobytes(),
-                "size": np.ones(ROWS_PER_FILE, dtype=np.int64).tobytes(),
-                "op": np.full(ROWS_PER_FILE, GET, dtype=np.uint8).tobytes(),
-                "hit": np.packbits(chance.random(ROWS_PER_FILE) < 0.7).tobytes(),  # noqa: PLR2004
-                "sequence": sequence.tobytes(),
-                "node": np.full(ROWS_PER_FILE, node + 1, dtype=np.uint64).tobytes(),
-            }
-            span = (int(time[0]), int(time[-1]))
-            for copy in range(2 if number % DELIVERED_TWICE == 0 else 1):
-                file = ColumnFile(root / f"{node}-{number:05d}-{copy}.parquet")
-                file.append(ROWS_PER_FILE, span, columns)
-                file.finish({**about, "rows": ROWS_PER_FILE, "span": span})
-                written += ROWS_PER_FILE
-    return written
+def draw(keys: int, chance: np.random.Generator) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+    """Keys and operations of one file."""
+    rank = keys * chance.random(ROWS_PER_FILE) ** (1 / (1 - EXPONENT))  # inverse of rank^(1-a)
+    return rank.astype(np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15), np.full(ROWS_PER_FILE, GET, dtype=np.uint8)
 
 
 def clean(root: Path) -> int:
@@ -144,7 +118,7 @@ def lines_of(rows: int, folder: Path) -> list[list[str]]:
     """A line for each step over so many accesses."""
     root = folder / str(rows)
     (root / "logs").mkdir(parents=True)
-    delivered = deliver(root / "logs", rows)
+    delivered = deliver(root / "logs", rows, partial(draw, rows // REUSE))
     lines, sums = [], [0.0, 0.0]
     most = 0
     for name in STEPS:
