@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from types import GenericAlias
-from typing import Any, Final, Generic, Literal, Self, TypeVar, final, overload
+from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar, final, overload
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -21,6 +21,8 @@ __all__ = [
     "OPS",
     "POLICIES",
     "Accesses",
+    "Certificate",
+    "Certified",
     "Copy",
     "CopyReader",
     "Curve",
@@ -30,6 +32,7 @@ __all__ = [
     "Reader",
     "Recorder",
     "Simulation",
+    "Standing",
     "Store",
     "WalHeader",
     "context",
@@ -365,6 +368,78 @@ class Copy:
         """The row, for somebody to keep: a dict is copied, as he may change it."""
 
 @final
+class Certificate:
+    """Where an answer came from, and how old it is at most.
+
+    The answer was the committed value at some moment not earlier than `max_age` seconds before the read began. That
+    is proven on one clock of this machine, which counts while the machine sleeps; clocks are never compared.
+    """
+
+    def __new__(
+        cls,
+        tier: Literal["process", "shared", "database"],
+        epoch: str,
+        shard: int,
+        beacon: int | None,
+        max_age: float | None,
+    ) -> Self: ...
+    @property
+    def tier(self) -> Literal["process", "shared", "database"]:
+        """Who had it: this process, the shared tier, or the database."""
+
+    @property
+    def epoch(self) -> str:
+        """What `beacon` counts in: one file or server as it is now; those of different epochs do not compare."""
+
+    @property
+    def shard(self) -> int:
+        """Part of the shared tier; 0 where there are no parts."""
+
+    @property
+    def beacon(self) -> int | None:
+        """Number of the last change that is surely contained; None where changes have no numbers."""
+
+    @property
+    def max_age(self) -> float | None:
+        """Seconds; None if nothing is proven, which only level 'eventual' allows."""
+
+    def keeps(self, level: Any) -> bool:
+        """Whether an age is proven that a level allows; 'session' is about writes, and cannot be seen here."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Certified(Sequence[Any]):
+    """An answer with its certificate: a pair."""
+
+    __match_args__: ClassVar[tuple[str, str]]
+    def __new__(cls, row: Any, certificate: Certificate) -> Self: ...
+    @property
+    def row(self) -> Any:
+        """What the read returns without a certificate."""
+
+    @property
+    def certificate(self) -> Certificate:
+        """What is proven of it."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int, /) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Any: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Standing:
+    """What certificates of copies name: the epoch, and the number of what is surely contained in all copies."""
+
+    def __new__(cls, epoch: str, number: int | None) -> Self: ...
+    def tell(self, epoch: str, number: int | None) -> None:
+        """From now on certificates name these. What they stand for was applied before."""
+
+@final
 class CopyReader:
     """Reads the copies of one table's rows."""
 
@@ -376,10 +451,14 @@ class CopyReader:
         *,
         header: WalHeader | None = None,
         proof: Proof | None = None,
+        standing: Standing | None = None,
         max_age: float = 0.0,
     ) -> Self: ...
     def read(self, key: Any, /) -> Any:
         """The row of a key if a copy is here and good enough, else `missing`."""
+
+    def certify(self, key: Any, max_age: float | None = None, /) -> Any:
+        """The same with a certificate, as `Certified`; `max_age` in place of the usual one."""
 
     @property
     def hits(self) -> int:

@@ -7,9 +7,11 @@ use forecache_core::staleness::Freshness;
 use forecache_core::store::Accept;
 use pyo3::PyTraverseError;
 use pyo3::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
+use crate::certificate::{Certificate, Certified, Standing};
 use crate::clock::now;
 use crate::key::{id_of, is_native};
 use crate::proof::Proof;
@@ -54,48 +56,65 @@ pub struct CopyReader {
     header: Option<Py<WalHeader>>,
     /// As of when all copies are current, so that their age counts from then.
     proof: Option<Py<Proof>>,
+    /// What certificates name; without it, this reader makes none.
+    standing: Option<Py<Standing>>,
     max_age: f64,
     hits: AtomicU64,
+}
+
+/// A copy that is good enough, and as of when it is surely current.
+struct Current<'py> {
+    copy: Bound<'py, Copy>,
+    as_of: f64,
+    age: f64,
 }
 
 #[pymethods]
 impl CopyReader {
     #[new]
-    #[pyo3(signature = (store, table, missing, *, header=None, proof=None, max_age=0.0))]
+    #[pyo3(signature = (store, table, missing, *, header=None, proof=None, standing=None, max_age=0.0))]
     fn new(
         store: Py<Store>,
         table: Py<PyString>,
         missing: Object,
         header: Option<Py<WalHeader>>,
         proof: Option<Py<Proof>>,
+        standing: Option<Py<Standing>>,
         max_age: f64,
     ) -> Self {
-        Self { store, table, missing, header, proof, max_age, hits: AtomicU64::new(0) }
+        Self { store, table, missing, header, proof, standing, max_age, hits: AtomicU64::new(0) }
     }
 
     /// The row of a key if a copy is here and good enough, else `missing`.
     #[pyo3(signature = (key, /))]
     fn read(&self, key: &Bound<'_, PyAny>) -> PyResult<Object> {
+        match self.current(key, self.max_age)? {
+            Some(current) => current.copy.get().give(key.py()),
+            None => Ok(self.missing.clone_ref(key.py())),
+        }
+    }
+
+    /// The same with a certificate, as `Certified`; `max_age` in place of the usual one.
+    #[pyo3(signature = (key, max_age=None, /))]
+    fn certify(&self, key: &Bound<'_, PyAny>, max_age: Option<f64>) -> PyResult<Object> {
         let py = key.py();
-        if let Some(header) = &self.header {
-            if !header.get().is_unchanged() {
-                return Ok(self.missing.clone_ref(py)); // asked before the lookup: what is found then is as new
-            }
-        }
-        let proven_at = self.proof.as_ref().map_or(f64::NEG_INFINITY, |proof| proof.get().at()); // the same
-        if !is_native(key) {
-            id_of(key)?; // so that an error names the key, not the pair
-        }
-        let pair = PyTuple::new(py, [self.table.bind(py).as_any(), key])?;
-        let Some((found, Freshness::Fresh)) = self.store.get().look_up(&pair, Accept::Fresh)? else {
+        let Some(standing) = &self.standing else { return Ok(self.missing.clone_ref(py)) };
+        let (epoch, number) = standing.get().known(py); // before the lookup: what is found contains it
+        let Some(current) = self.current(key, max_age.unwrap_or(self.max_age))? else {
             return Ok(self.missing.clone_ref(py));
         };
-        let copy = found.bind(py).cast_exact::<Copy>()?.get();
-        if self.header.is_none() && now() - copy.read_at.max(proven_at) > self.max_age {
-            return Ok(self.missing.clone_ref(py));
-        }
-        self.hits.fetch_add(1, Ordering::Relaxed);
-        copy.give(py)
+        let copy = current.copy.get();
+        let certificate = if current.as_of.is_infinite() {
+            Certificate::new(intern!(py, "shared").clone().unbind(), epoch, 0, None, None)
+        } else {
+            let number = match copy.stamp {
+                // numbers of changes, which stamps are, and beacons are not
+                Some(stamp) if self.proof.is_none() => Some(number.map_or(stamp - 1, |number| number.max(stamp - 1))),
+                _ => number,
+            };
+            Certificate::new(intern!(py, "process").clone().unbind(), epoch, 0, number, Some(current.age))
+        };
+        Ok(Py::new(py, Certified::new(copy.give(py)?, certificate))?.into_any())
     }
 
     /// Reads that were answered.
@@ -106,5 +125,37 @@ impl CopyReader {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.store)
+    }
+}
+
+impl CopyReader {
+    #[inline(always)] // the path of every hit
+    fn current<'py>(&self, key: &Bound<'py, PyAny>, max_age: f64) -> PyResult<Option<Current<'py>>> {
+        let py = key.py();
+        if let Some(header) = &self.header {
+            if !header.get().is_unchanged() {
+                return Ok(None); // asked before the lookup: what is found then is as new
+            }
+        }
+        let proven_at = self.proof.as_ref().map_or(f64::NEG_INFINITY, |proof| proof.get().at()); // the same
+        if !is_native(key) {
+            id_of(key)?; // so that an error names the key, not the pair
+        }
+        let pair = PyTuple::new(py, [self.table.bind(py).as_any(), key])?;
+        let Some((found, Freshness::Fresh)) = self.store.get().look_up(&pair, Accept::Fresh)? else {
+            return Ok(None);
+        };
+        let copy = found.into_bound(py).cast_into_exact::<Copy>()?;
+        let (mut as_of, mut age) = (copy.get().read_at.max(proven_at), 0.0);
+        if self.header.is_none() {
+            age = (now() - as_of).max(0.0);
+            if age > max_age {
+                return Ok(None);
+            }
+        } else {
+            as_of = 0.0; // current as of now
+        }
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(Current { copy, as_of, age }))
     }
 }

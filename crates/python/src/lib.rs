@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+mod certificate;
 mod clock;
 mod context;
 mod convert;
@@ -28,6 +29,8 @@ mod _core {
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
+    #[pymodule_export]
+    use crate::certificate::{Certificate, Certified, Standing};
     #[pymodule_export]
     use crate::clock::now;
     #[pymodule_export]

@@ -47,6 +47,10 @@ class Watch(Protocol):
         """What tells natively as of when all copies are current, if there is such a thing."""
 
     @property
+    def standing(self) -> _core.Standing | None:
+        """What certificates of hits name; None where that differs from one part of the shared tier to another."""
+
+    @property
     def tells(self) -> bool:
         """Whether asking it makes copies current at once; if not, they are as old as is proven, or as they are."""
 
@@ -93,6 +97,7 @@ class Ageing:
         """For a database that can keep levels of these kinds, and no other for a reason."""
         self._kinds = kinds
         self._reason = reason
+        self.standing = _core.Standing(self.epoch, self.number)
 
     def shard_of(self, table: str, key: Hashable) -> int:
         """There are no parts."""

@@ -50,6 +50,7 @@ class BeaconWatch:
         self.proof = _core.Proof()
         self._tier, self._tables, self._holder = tier, frozenset(tables), holder
         self._routes = tier.routes()
+        self.standing = _core.Standing("", None) if self._routes.shards == 1 else None
         self._renew()
         renew_after_fork(self)
         self._ensure()
@@ -155,6 +156,8 @@ class BeaconWatch:
         self._lock = threading.RLock()
         self._readers = [Reader() for _ in range(self._routes.shards)]
         self._proven = [UNKNOWN] * len(self._readers)
+        if self.standing is not None:
+            self.standing.tell(self.epoch, self.number)
         self.contained = 0  # all transactions below this number are
         self._dropped: deque[tuple[str, Hashable]] = deque(maxlen=DROPPED)
         self._stop = threading.Event()
@@ -247,6 +250,8 @@ class BeaconWatch:
                     self._proven[shard] = at
                     self.proof.tell(min(self._proven))
                     self.contained = min(reader.xmin for reader in self._readers)
+                    if self.standing is not None:
+                        self.standing.tell(self.epoch, self.number)
 
     def _drop(self, change: Change) -> None:
         table, name = change

@@ -97,10 +97,14 @@ class Rows:
             KeyTypeError: the key cannot be one of this table, or only resembles the key of a row.
             OriginUnavailableError: the database is needed, and cannot be asked.
         """
-        if level is None and after is None and not with_certificate:
+        if not with_certificate and level is None and after is None:
             row = self._read(key)
             if row is not MISSING:
                 return default if row is None else row
+        elif with_certificate and after is None:
+            answer = self._certify(key) if level is None else self._certify_within(key, level)
+            if answer is not MISSING:
+                return answer if default is None else or_else(answer, default)
         began, level = self._begin(level, after)
         found = run(self._path.read(self.name, (key,), level, began.at))[key]
         return self._answer(key, found, default, began, with_certificate)
@@ -115,10 +119,14 @@ class Rows:
         with_certificate: bool = False,
     ) -> Any:
         """`get`, for tasks."""
-        if level is None and after is None and not with_certificate:
+        if not with_certificate and level is None and after is None:
             row = self._read(key)
             if row is not MISSING:
                 return default if row is None else row
+        elif with_certificate and after is None:
+            answer = self._certify(key) if level is None else self._certify_within(key, level)
+            if answer is not MISSING:
+                return answer if default is None else or_else(answer, default)
         began, level = self._begin(level, after)
         found = (await arun(self._path.read(self.name, (key,), level, began.at)))[key]
         return self._answer(key, found, default, began, with_certificate)
@@ -203,9 +211,22 @@ class Rows:
             -1.0 if watch.tells or level.kind in {"strong", "snapshot"} else level.seconds
         )  # nothing is below no age at all
         self._reader = CopyReader(
-            self._copies.cache, self.name, MISSING, header=self._header, proof=watch.proof, max_age=age
+            self._copies.cache,
+            self.name,
+            MISSING,
+            header=self._header,
+            proof=watch.proof,
+            standing=watch.standing,
+            max_age=age,
         )
-        self._read = self._reader.read
+        self._read, self._certify = self._reader.read, self._reader.certify
+
+    def _certify_within(self, key: Key, level: LevelLike) -> Any:
+        """A copy that is good enough for a level, with its certificate, where proofs say how old copies are."""
+        wanted = Level.parse(level)
+        if self._path.watch.proof is None or wanted.kind in {"strong", "snapshot"}:
+            return MISSING
+        return self._certify(key, wanted.seconds)
 
     def _begin(self, level: LevelLike | None, after: str | None) -> tuple[Began, Level]:
         """When a read begins and what is known then, and what it keeps to."""
@@ -239,3 +260,8 @@ class Rows:
         if watch.proof is None and stamp is not None:  # numbers of changes, which stamps are, and beacons are not
             number = max(stamp - 1, stamp - 1 if number is None else number)
         return Certificate(found.tier, epoch, shard, number, max(0.0, began.at - found.as_of))
+
+
+def or_else(answer: Certified, default: Any) -> Certified:
+    """The answer, with a default in place of a row that is absent."""
+    return answer if answer.row is not None else Certified(default, answer.certificate)

@@ -71,6 +71,7 @@ class SqliteWatch:
         self.header: _core.WalHeader | None = None
         self.number = 0
         self.epoch = ""
+        self.standing = _core.Standing(self.epoch, self.number)
         self._has_warned = False
         self.flushes = 0  # times that everything was dropped
         self._proven_at = float("-inf")
@@ -163,6 +164,7 @@ class SqliteWatch:
             self._proven_at = at
             if mark is not None and mark == signal.mark():  # nobody committed while the log was read
                 self._explain(mark)
+                self.standing.tell(self.epoch, self.number)
                 signal.know(mark, PULSE_SECONDS)
                 return
 
