@@ -6,9 +6,10 @@
 use crate::access::Slot;
 use crate::chance::Chance;
 use crate::features::{BATCH, Columns};
-use crate::history::{History, Residents};
+use crate::history::History;
 use crate::line::{Line, Time};
 use crate::predictor::Model;
+use crate::residents::Residents;
 
 /// Candidates that are resident.
 const DRAWN: usize = BATCH - 1;
@@ -85,12 +86,14 @@ pub struct Chooser {
     /// Whether the newest resident was let in without being compared.
     waved: bool,
     newest: Slot,
+    /// Where the next choice will look for candidates.
+    ahead: [Slot; DRAWN],
 }
 
 impl Chooser {
     /// No choice was made yet.
     pub fn new(price: Price) -> Self {
-        Self { price, spare: None, waved: false, newest: 0 }
+        Self { price, spare: None, waved: false, newest: 0, ahead: [0; DRAWN] }
     }
 
     /// What weight costs.
@@ -114,6 +117,21 @@ impl Chooser {
         let line = residents.at(slot);
         self.waved = !line.is_vacant() && line.last == last;
         self.waved.then_some(slot)
+    }
+
+    /// Asks for what the next choice will read, after one that has used `chance`; results are the same without.
+    pub fn look_ahead(&mut self, history: &History, chance: &Chance) {
+        let mut chance = chance.clone();
+        self.ahead = std::array::from_fn(|_| history.residents.draw_any(&mut chance) as Slot);
+        self.ahead.iter().for_each(|&slot| history.residents.expect(slot));
+        if let Some((slot, _)) = self.spare {
+            history.expect_ghost(slot);
+        }
+    }
+
+    /// The same, once that has been read, of what is found by it.
+    pub fn look_further_ahead(&self, history: &History) {
+        self.ahead.iter().for_each(|&slot| history.expect(slot));
     }
 
     /// Who leaves: a resident, or `None` for the incoming; if possible one that is not wanted.

@@ -3,19 +3,25 @@
 use crate::chance::Chance;
 use crate::line::{Line, Time};
 use crate::memory::count_memory;
+use crate::prefetch::prefetch;
 
 /// Ghosts that share a place; the one longest unused makes room.
 const WAYS: usize = 4;
 
+/// Lines of keys that share a place, in two cache lines.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Set([Line; WAYS]);
+
 /// Lines of keys, in sets found by key.
-pub struct Departed(Vec<[Line; WAYS]>);
+pub struct Departed(Vec<Set>);
 
 count_memory!(Departed []: 0);
 
 impl Departed {
     /// Room for so many.
     pub fn new(count: usize) -> Self {
-        Self(vec![[Line::VACANT; WAYS]; count.div_ceil(WAYS)])
+        Self(vec![Set([Line::VACANT; WAYS]); count.div_ceil(WAYS)])
     }
 
     fn place(&self, print: u32) -> usize {
@@ -24,7 +30,7 @@ impl Departed {
 
     fn set(&mut self, print: u32) -> &mut [Line; WAYS] {
         let at = self.place(print);
-        &mut self.0[at]
+        &mut self.0[at].0
     }
 
     /// The line of a key, to change.
@@ -38,11 +44,18 @@ impl Departed {
         *self.set(line.print).iter_mut().max_by_key(idle).expect("sets are not empty") = line;
     }
 
+    /// The line of a key will be looked for, or put, soon.
+    pub fn expect(&self, print: u32) {
+        let [first, _, third, _] = &self.0[self.place(print)].0;
+        prefetch(first);
+        prefetch(third);
+    }
+
     /// Room for at least so many from now on.
     pub fn grow(&mut self, count: usize, now: Time) {
         if count.div_ceil(WAYS) > self.0.len() {
             let old = std::mem::replace(self, Self::new(count));
-            for line in old.0.into_iter().flatten().filter(|line| !line.is_vacant()) {
+            for line in old.0.into_iter().flat_map(|set| set.0).filter(|line| !line.is_vacant()) {
                 self.put(line, now);
             }
         }
@@ -50,7 +63,7 @@ impl Departed {
 
     /// The line of a key.
     pub fn look(&self, print: u32) -> Option<&Line> {
-        self.0[self.place(print)].iter().find(|line| line.print == print && !line.is_vacant())
+        self.0[self.place(print)].0.iter().find(|line| line.print == print && !line.is_vacant())
     }
 
     /// Some line, if chance finds one.

@@ -4,6 +4,7 @@
 
 use crate::line::Time;
 use crate::memory::count_memory;
+use crate::prefetch::prefetch;
 
 /// In place of a time: there was no access since.
 pub const NOT_AGAIN: Time = 0;
@@ -57,6 +58,12 @@ impl Echo {
     pub fn after(&self, time: Time) -> Time {
         let next = self.next[self.index(time)];
         if self.remembers(time) { next } else { FORGOTTEN }
+    }
+
+    /// What follows `time` will be asked for soon.
+    #[inline]
+    pub fn expect(&self, time: Time) {
+        prefetch(&self.next[self.index(time)]);
     }
 
     #[inline]

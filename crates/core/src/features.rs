@@ -154,7 +154,7 @@ impl View<'_> {
             each(|at| lines[at].novelty()),
             self.due(&times, 1),
             self.due(&times, 8),
-            self.due(&times, (scale.entries / 4).max(16)),
+            self.due(&times, scale.far()),
             each(|at| lines[at].usage()),
             each(|at| bin(since_first[at])),
             each(|at| if_any(accesses[at], bin(mean_gap(at)))),

@@ -16,6 +16,8 @@ use crate::shadow::{Mirror, Shadow, told};
 const EXPERTS: [&str; 5] = ["arc", "s3fifo", "tinylfu", "lirs", "lru"];
 /// Share of the keys that shadows see, where they are neither too large nor too small.
 const SHARE: f64 = 0.25;
+/// Entries of a cache that follows somebody, at most: beyond, an expert of its size would take too much time and memory.
+const FOLLOWING: u32 = 1 << 20;
 /// Entries that a shadow has at most, unless it would have fewer than the second number.
 const SHADOW: (f64, f64) = (2048.0, 64.0);
 /// Sampled accesses over which leads are summed, in shadow capacities and at least.
@@ -197,7 +199,9 @@ impl Guard {
         self.waiting = waiting;
         if self.seen > self.first_decision {
             self.set_price();
-            self.decide();
+            if self.entries <= FOLLOWING {
+                self.decide();
+            }
         }
     }
 
@@ -230,15 +234,6 @@ impl Guard {
         } else if current.hits < 0.0 {
             self.leader = None;
         }
-    }
-
-    /// What the expert would hold in a cache of full size, if it had the residents.
-    pub fn hire(expert: usize, setting: &Setting, history: &History) -> Shadow {
-        let mut hired = Shadow::new(EXPERTS[expert], setting);
-        for slot in history.residents.by_age(history.now, |_| true) {
-            hired.fill(history.residents.at(slot));
-        }
-        hired
     }
 }
 

@@ -8,11 +8,14 @@ use crate::echo::Echo;
 use crate::features::View;
 use crate::line::{Line, Time, print};
 use crate::memory::count_memory;
+use crate::residents::Residents;
 use crate::traffic::{Scale, Traffic};
 
 /// Ghosts and remembered accesses per entry of a small cache, and of a large one, where memory decides.
 const GHOSTS: Budget = Budget { small: 4.0, fixed: 1 << 18, large: 0.5, least: 1 << 12 };
-const ECHO: Budget = Budget { small: 8.0, fixed: 1 << 20, large: 2.0, least: 1 << 13 };
+const ECHO: Budget = Budget { small: 8.0, fixed: 1 << 20, large: 1.0, least: 1 << 13 }; // and less than twice as many
+/// Entries that a cache is always prepared for when it is larger than it was thought to be.
+const A_FEW: usize = 1 << 17;
 
 /// So many per entry, or a fixed number where that is less, or so many per entry where that is more.
 struct Budget {
@@ -26,67 +29,6 @@ impl Budget {
     fn of(&self, entries: usize) -> usize {
         let per_entry = |share: f64| (entries as f64 * share) as usize;
         per_entry(self.small).min(self.fixed).max(per_entry(self.large)).max(self.least)
-    }
-}
-
-/// Lines of resident keys, by slot.
-#[derive(Default)]
-pub struct Residents {
-    lines: Vec<Line>,
-    count: usize,
-}
-
-count_memory!(Residents []: lines);
-
-impl Residents {
-    /// Number of residents.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// The line in a slot; vacant when nothing is resident there.
-    #[inline]
-    pub fn at(&self, slot: Slot) -> &Line {
-        &self.lines[slot as usize]
-    }
-
-    /// The same, to change.
-    #[inline]
-    pub fn at_mut(&mut self, slot: Slot) -> &mut Line {
-        &mut self.lines[slot as usize]
-    }
-
-    /// A key becomes resident.
-    pub fn insert(&mut self, slot: Slot, line: Line) {
-        if slot as usize >= self.lines.len() {
-            self.lines.resize(slot as usize + 1, Line::VACANT);
-        }
-        self.lines[slot as usize] = line;
-        self.count += 1;
-    }
-
-    /// A key is no longer resident.
-    pub fn take(&mut self, slot: Slot) -> Line {
-        self.count -= 1;
-        std::mem::replace(&mut self.lines[slot as usize], Line::VACANT)
-    }
-
-    /// Some resident, of which there must be one.
-    #[inline]
-    pub fn draw(&self, chance: &mut Chance) -> Slot {
-        let mut slot = chance.below(self.lines.len());
-        while self.lines[slot].is_vacant() {
-            slot = if slot + 1 == self.lines.len() { 0 } else { slot + 1 };
-        }
-        slot as Slot
-    }
-
-    /// All residents, by their last access.
-    pub fn by_age(&self, now: Time, wanted: impl Fn(&Line) -> bool) -> Vec<Slot> {
-        let wanted = |(_, line): &(usize, &Line)| !line.is_vacant() && wanted(line);
-        let mut slots: Vec<Slot> = self.lines.iter().enumerate().filter(wanted).map(|(slot, _)| slot as Slot).collect();
-        slots.sort_by_key(|&slot| std::cmp::Reverse(now.wrapping_sub(self.at(slot).last)));
-        slots
     }
 }
 
@@ -135,6 +77,17 @@ impl History {
     /// The cache turns out to hold this many entries.
     pub fn resize(&mut self, entries: usize) {
         self.scale = Scale::new(entries);
+        self.make_room_for(entries);
+    }
+
+    /// The cache is not full yet, and may turn out to hold this many entries; room is made for as many as it holds already,
+    /// or a few.
+    pub fn widen(&mut self, entries: usize) {
+        self.scale = Scale::new(entries);
+        self.make_room_for(entries.min(self.residents.len().max(A_FEW)));
+    }
+
+    fn make_room_for(&mut self, entries: usize) {
         self.echo.grow(ECHO.of(entries));
         self.ghosts.grow(GHOSTS.of(entries), self.now);
     }
@@ -215,6 +168,21 @@ impl History {
         }
     }
 
+    /// The row of a resident will be made soon.
+    #[inline]
+    pub fn expect(&self, slot: Slot) {
+        let last = self.residents.at(slot).last;
+        for before in [1, 8, self.scale.far()] {
+            self.echo.expect(last.wrapping_sub(before));
+        }
+    }
+
+    /// A resident will become a ghost soon.
+    #[inline]
+    pub fn expect_ghost(&self, slot: Slot) {
+        self.ghosts.expect(self.residents.at(slot).print);
+    }
+
     /// What rows are made of.
     pub fn view(&self) -> View<'_> {
         View { now: self.now, scale: &self.scale, traffic: &self.traffic, echo: &self.echo, contexts: &self.contexts }
@@ -226,6 +194,7 @@ mod tests {
     use super::*;
     use crate::access::mix;
     use crate::context::NO_CONTEXT;
+    use crate::memory::Memory;
 
     #[test]
     fn a_key_is_known_after_it_was_evicted_and_after_growing() {
@@ -243,22 +212,15 @@ mod tests {
     }
 
     #[test]
-    fn draws_only_residents() {
-        let mut history = History::new(10);
-        for key in 0..10 {
-            history.miss(mix(key), 1, NO_CONTEXT);
-            history.insert(key as Slot);
-        }
-        (0..9).for_each(|slot| history.evict(slot));
-        let mut chance = Chance::new(1);
-        assert!((0..100).all(|_| history.residents.draw(&mut chance) == 9));
-    }
-
-    #[test]
     fn memory_stays_within_its_budget() {
-        let bytes = |entries: usize| 32 * (entries + GHOSTS.of(entries)) + 4 * ECHO.of(entries).next_power_of_two();
-        for entries in [10, 1000, 100_000, 1_000_000, 10_000_000] {
-            assert!(bytes(entries) <= 96 * entries + (16 << 20), "{entries}: {}", bytes(entries));
+        for entries in [10, 1000, 100_000, 300_000, 1_000_000] {
+            let mut history = History::new(entries);
+            for key in 0..entries as u64 {
+                history.miss(mix(key), 1, NO_CONTEXT);
+                history.insert(key as Slot);
+            }
+            let bytes = history.memory();
+            assert!(bytes <= 60 * entries + (12 << 20), "{entries}: {bytes}");
         }
     }
 }

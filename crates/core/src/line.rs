@@ -24,8 +24,9 @@ pub fn print(id: u64) -> u32 {
     (id >> 32) as u32
 }
 
-/// The past of one key.
+/// The past of one key; never in two cache lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(32))]
 pub struct Line {
     /// 32 bits of its id.
     pub print: u32,

@@ -6,12 +6,13 @@ use crate::access::{Access, NEVER, mix};
 use crate::chance::Chance;
 use crate::chooser::{Chooser, Price};
 use crate::context::NO_CONTEXT;
-use crate::history::{History, Residents};
+use crate::history::History;
 use crate::line::Line;
 use crate::memory::count_memory;
 use crate::policy::Setting;
 use crate::predictor::Model;
 use crate::removed::Removals;
+use crate::residents::Residents;
 use crate::staleness::Lifetime;
 use crate::store::{Accept, Arrival, Store};
 use crate::table::{Entry, Table};
@@ -33,6 +34,15 @@ impl Shadow {
     /// An empty one, of a policy that needs no oracle.
     pub fn new(policy: &str, setting: &Setting) -> Self {
         Self(Store::build(policy, setting, None).expect("experts need no oracle"))
+    }
+
+    /// What a policy would hold in a cache of full size, if it had the residents.
+    pub fn of_all(policy: &str, setting: &Setting, history: &History) -> Self {
+        let mut shadow = Self::new(policy, setting);
+        for slot in history.residents.by_age(history.now, |_| true) {
+            shadow.fill(history.residents.at(slot));
+        }
+        shadow
     }
 
     /// Shows it a resident, as often as that was used.

@@ -70,6 +70,12 @@ impl Scale {
         byte(UNITY + (((log(time) - self.unit) * TIME_STEPS) >> 11))
     }
 
+    /// How many accesses earlier the farthest neighbour is that a row tells of.
+    #[inline]
+    pub(crate) fn far(&self) -> u32 {
+        (self.entries / 4).max(16)
+    }
+
     /// The bin of the capacity itself, in halves of an octave.
     pub(crate) fn size(&self) -> u8 {
         byte(self.unit >> 10)

@@ -102,7 +102,7 @@ impl Learned {
             guard.judge(&self.history, &self.model);
             self.chooser.set_price(guard.price());
             if guard.leader() != before {
-                self.expert = guard.leader().map(|leader| Guard::hire(leader, &self.setting, &self.history));
+                self.expert = guard.leader_name().map(|name| Shadow::of_all(name, &self.setting, &self.history));
             }
         }
     }
@@ -138,6 +138,7 @@ impl Learned {
         if self.chance.draw() < share {
             self.sample(&candidates);
         }
+        self.chooser.look_ahead(&self.history, &self.chance);
         victim
     }
 
@@ -207,7 +208,7 @@ impl Policy for Learned {
         self.history.insert(slot);
         self.chooser.insert(slot);
         if self.guard.is_none() && self.history.residents.len() > self.history.scale.entries as usize {
-            self.history.resize(2 * self.history.residents.len());
+            self.history.widen(2 * self.history.residents.len());
         }
     }
 
@@ -226,7 +227,11 @@ impl Policy for Learned {
 
     fn evict(&mut self, incoming: &Access) -> Option<Slot> {
         self.settle();
-        let victim = self.chooser.spare(&self.history.residents).or_else(|| self.choose());
+        let spare = self.chooser.spare(&self.history.residents);
+        if spare.is_some() {
+            self.chooser.look_further_ahead(&self.history);
+        }
+        let victim = spare.or_else(|| self.choose());
         if victim.is_none() && self.history.incoming.print == print(incoming.id) {
             self.history.reject();
             self.history.incoming = Line::VACANT; // it is refused once: asked again, a resident leaves
