@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from forecache.errors import LevelError
 from forecache.serve.floors import MOST, Floors
 from forecache.serve.origin import EVERY, Change
 from tests.contracts.tiers import until
-from tests.serve.sites import Site, version_of
+from tests.serve.sites import Site, running, version_of
 
 MOVE = "UPDATE item SET version = version + CASE id WHEN 1 THEN 1 ELSE -1 END WHERE id IN (1, 2)"
 
@@ -112,3 +113,61 @@ def test_floors_rise_with_what_was_seen_and_none_is_forgotten() -> None:
     assert floors.of(Change("t", 5)) == 1.0  # whatever it was
     floors.saw([Change("t", EVERY)], 3.0)
     assert floors.of(row) == 3.0
+
+
+def test_a_session_does_not_take_what_another_reader_is_content_with(site: Site) -> None:
+    with running(site.url, site.valkey.url):
+        database, other = site.open(), site.open()
+        for each in (database, other, other):  # it is in the shared tier, as it is before the write
+            each.clear()
+            each["item"].get(1, level="eventual")
+    site.write(1, 1)  # of which nobody is told
+    assert database["item"].get(1, level="strong")["version"] == 1
+    database.clear()
+    shared, has_asked, may_go_on = database._path._shared, threading.Event(), threading.Event()
+    assert shared is not None
+    read, rows = shared.tier.read, dict[str, int]()
+
+    def slow(*arguments: Any, **settings: Any) -> Any:
+        found = read(*arguments, **settings)
+        has_asked.set()
+        may_go_on.wait(20)
+        return found
+
+    def ask(level: str) -> None:
+        rows[level] = database["item"].get(1, level=level)["version"]
+
+    shared.tier.read = slow  # type: ignore[method-assign]
+    content, session = (threading.Thread(target=ask, args=(level,)) for level in ("bounded(1h)", "session"))
+    content.start()
+    assert has_asked.wait(20)
+    session.start()
+    assert until(lambda: database.stats().waits > 0)
+    may_go_on.set()
+    for reader in (content, session):
+        reader.join()
+    assert rows == {"bounded(1h)": 0, "session": 1}
+
+
+def test_a_load_that_was_overtaken_and_saw_more_is_not_followed_by_a_copy_that_saw_less(site: Site) -> None:
+    with forecache.open(site.url, ["item"], level="session") as database:
+        read, has_asked, may_go_on = database._origin.read, threading.Event(), threading.Event()
+
+        def slow(*arguments: Any) -> Any:
+            if not has_asked.is_set():
+                has_asked.set()
+                may_go_on.wait(20)
+            return read(*arguments)
+
+        database._origin.read = slow  # type: ignore[method-assign]
+        rows = list[int]()
+        first = threading.Thread(target=lambda: rows.append(version_of(database, 1)))
+        first.start()
+        assert has_asked.wait(20)
+        database._copies.forget("item", 1)  # as an invalidation does: the load is overtaken
+        assert version_of(database, 1) == 0  # by this one, which leaves a copy
+        site.write(1, 1)
+        may_go_on.set()
+        first.join()
+        assert rows == [1]
+        assert version_of(database, 1) == 1

@@ -55,13 +55,18 @@ class Copies:
         return mine, True
 
     def land(self, table: str, key: Hashable, flight: Flight, found: Found) -> None:
-        """Keeps a row, unless its key was forgotten meanwhile, and hands it to all who wait."""
-        keep = self.keep_of(table)
+        """Keeps a row, unless its key was forgotten meanwhile, and hands it to all who wait.
+
+        What was overtaken may have seen more than whoever overtook it: where nothing else ends what that kept, it goes.
+        """
+        keep, is_kept = self.keep_of(table), False
         ttl = keep.ttl if found.ttl is None else min(found.ttl, keep.ttl or found.ttl)
         if ttl is None or ttl > 0:
-            self.cache._land((table, key), flight, found.copy, 0.0, ttl=ttl, tags=keep.tags)
+            is_kept = self.cache._land((table, key), flight, found.copy, 0.0, ttl=ttl, tags=keep.tags)
         else:
             self.abandon(table, key, flight)
+        if not is_kept and self._keep is not None:
+            self.forget(table, key)
         flight.succeed(found)
 
     def abandon(self, table: str, key: Hashable, flight: Flight) -> None:

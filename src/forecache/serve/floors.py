@@ -17,8 +17,8 @@ MOST: Final = 10_000  # rows; what was seen of others raises the floor of all
 class Floors:
     """What this process wrote, and what it read from the database, and when.
 
-    A value that is current as of a moment after that contains it. Copies in this process need no floor: a load that
-    ends later began later, and what is read past it drops them.
+    A value that is current as of a moment after that contains it. Copies in this process need no floor: what is read
+    and not kept, past a load of others or overtaken by one, drops them, and what others may bring.
     """
 
     def __init__(self) -> None:

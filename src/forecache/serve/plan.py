@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReadPath"]
 
+UNKNOWN: Final = float("-inf")
 EVENTUALLY_SECONDS: Final = 1.0  # between two looks for changes, where an answer of any age will do
 
 
@@ -147,15 +148,28 @@ class ReadPath:
         if mine:
             found |= yield shielded(self._lead(table, mine, level, began), mine.values())
         for key, flight in others.items():
+            floor = self._floor(table, key, level)
             self._counts.add(waits=1)
             with suppress(LoadInterruptedError):
                 answer = yield wait_for(flight)
-                if answer is not None and began - (as_of := max(answer.as_of, proven_at)) <= level.seconds:
+                if answer is None:
+                    continue
+                as_of = max(answer.as_of, proven_at)
+                if began - as_of <= level.seconds and (answer.tier == "database" or as_of >= floor):
                     found[key] = answer._replace(as_of=as_of)
         rest = [key for key in keys if key not in found]
         if rest:
             found |= yield from self._past(table, rest, self._fetch(table, rest, level, began))
         return found
+
+    def _floor(self, table: Table, key: Key, level: Level) -> float:
+        """As of when a value of the shared tier must be current that somebody else loads for a session of ours.
+
+        He may be content with less. Loads from the database that began before what we saw are not waited for.
+        """
+        if level.kind != "session" or self._shared is None:
+            return UNKNOWN
+        return self._shared.floor(Change(table.name, key))
 
     def _past(self, table: Table, keys: list[Key], read: Plan[dict[Key, Found]]) -> Plan[dict[Key, Found]]:
         """A read past the loads of others, which may bring what is older: then that is not kept."""

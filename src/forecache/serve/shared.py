@@ -66,6 +66,10 @@ class Shared:
         """The present of these rows was read or written, and from now on nobody here may see what was before."""
         self._floors.saw(changes, now())
 
+    def floor(self, change: Change) -> float:
+        """As of when a value must be current for whoever saw more; nothing can be asked where nothing is proven."""
+        return self._floors.of(change) if self._watch is not None and self._watch.proves else UNKNOWN
+
     def read(self, table: Table, keys: list[Key], level: Level, began: float, load: Load) -> Plan[dict[Key, Found]]:
         """Rows of the tier; what is not there is loaded by whoever holds its lease, and filled in.
 
@@ -86,7 +90,7 @@ class Shared:
             answers = yield from self._ask(table, names, budget)
             for key, name, ticket, answer in zip(rest, names, tickets, answers, strict=True):
                 if isinstance(answer, Value):
-                    floor = self._floor(Change(table.name, key))
+                    floor = self.floor(Change(table.name, key))
                     oldest = floor if level.kind == "session" else began - level.seconds
                     row = self._row(table, name, ticket, answer, floor)
                     if row is not None and row.as_of >= oldest:
@@ -141,10 +145,6 @@ class Shared:
 
         answers: list[Any] = yield Ask(call, acall)
         return answers
-
-    def _floor(self, change: Change) -> float:
-        """As of when a value must be current for whoever saw more; nothing can be asked where nothing is proven."""
-        return self._floors.of(change) if self._watch is not None and self._watch.proves else UNKNOWN
 
     def _tickets(self, table: Table, names: list[bytes]) -> list[Ticket | None]:
         """What is known of each place before it is asked for."""
