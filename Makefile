@@ -51,12 +51,12 @@ prior: setup ## Learns the prior that is part of the package anew, from generate
 	cargo run --quiet --release --package forecache-core --example prior -- target/workloads 150000 2
 	$(BIN)/python -m benchmarks.prior --workloads target/workloads --traces $(TRACES) --write crates/core/src/prior.fcm
 
-stress: setup ## Many threads on one cache, many processes on one database and on its shared tier; some eight minutes
-	$(BIN)/python -m tests.stress $(ARGS)
-	$(BIN)/python -m tests.coherence.storm --reads 10_000_000 --most 300 $(STORM)
+stress: setup ## Threads on one cache, processes on a database, and the storm: ten million certified reads; nine minutes
+	$(BIN)/python -m tests.stress --seconds 30 $(ARGS)
+	$(BIN)/python -m tests.coherence.storm --most 20 $(STORM)
 	$(BIN)/python -m tests.coherence.storm --stage postgresql --most 20 $(STORM)
 	$(BIN)/python -m tests.coherence.storm --stage shared --most 20 $(STORM)
-	$(BIN)/python -m tests.coherence.storm --stage followed --most 20 $(STORM)
+	$(BIN)/python -m tests.storm $(STORM)
 	$(BIN)/python -m tests.serve.outage
 
 fuzz: setup ## Ten million damaged and forged payloads and keys

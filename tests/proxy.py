@@ -12,6 +12,7 @@ from typing import Self
 
 LINGER_RESET = struct.pack("ii", 1, 0)  # a close sends a reset
 CHUNK = 65_536  # bytes
+LOOK_SECONDS = 0.01
 
 
 class Proxy:
@@ -30,6 +31,7 @@ class Proxy:
         self.delay = 0.0  # seconds that each piece of an answer takes longer
         self.delayed = b""  # only pieces with these bytes in them
         self.loses_requests = self.loses_answers = False  # silently, as a half-open connection does
+        self.keeps = False  # what was not passed on arrives later, as TCP sends it again, and is not lost
         self.refuses = False  # resets whoever connects
         self.connections = 0  # so many were accepted
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -66,6 +68,9 @@ class Proxy:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def _loses(self, is_answer: bool) -> bool:
+        return self.loses_answers if is_answer else self.loses_requests
+
     def _accept(self) -> None:
         while True:
             try:
@@ -92,7 +97,9 @@ class Proxy:
             while data := source.recv(CHUNK):
                 if is_answer and self.delay and self.delayed in data:
                     time.sleep(self.delay)
-                if not (self.loses_answers if is_answer else self.loses_requests):
+                while self.keeps and self._loses(is_answer):
+                    time.sleep(LOOK_SECONDS)
+                if not self._loses(is_answer):
                     sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):

@@ -453,12 +453,16 @@ class CopyReader:
         proof: Proof | None = None,
         standing: Standing | None = None,
         max_age: float = 0.0,
+        every: int = 0,
     ) -> Self: ...
     def read(self, key: Any, /) -> Any:
         """The row of a key if a copy is here and good enough, else `missing`."""
 
     def certify(self, key: Any, max_age: float | None = None, /) -> Any:
         """The same with a certificate, as `Certified`; `max_age` in place of the usual one."""
+
+    def take_sampled(self) -> list[Any]:
+        """Keys of hits that were sampled since this was asked last: one of `every`, but not many."""
 
     @property
     def hits(self) -> int:

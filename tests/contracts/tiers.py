@@ -40,7 +40,7 @@ class Blocking:
 class Sentinel(Server):
     """A sentinel that watches one primary, which it calls main."""
 
-    ready = "+monitor"
+    ready = ("+monitor",)
 
     def __init__(self, primary: Valkey, patience: int = 300) -> None:
         """Takes the primary for dead after so many milliseconds."""

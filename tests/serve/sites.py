@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import psycopg
 
@@ -35,10 +36,10 @@ class Site:
     def sequencer(self, source: type[LogSource | NotesSource] = LogSource) -> Sequencing:
         return self.stack.enter_context(running(self.url, self.valkey.url, source))
 
-    def open(self) -> forecache.Database:
-        """A cache whose copies are proven."""
-        database = self.stack.enter_context(forecache.open(self.url, ["item"], shared=self.valkey.url))
-        assert until(lambda: is_proven(database))
+    def open(self, proven: bool = True, **settings: Any) -> forecache.Database:
+        """A cache whose copies are proven, if there is a sequencer."""
+        database = self.stack.enter_context(forecache.open(self.url, ["item"], shared=self.valkey.url, **settings))
+        assert not proven or until(lambda: is_proven(database))
         return database
 
     def write(self, key: int, version: int) -> None:

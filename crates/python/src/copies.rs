@@ -2,6 +2,7 @@
 //! known to be current, or young enough.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use forecache_core::staleness::Freshness;
 use forecache_core::store::Accept;
@@ -60,7 +61,16 @@ pub struct CopyReader {
     standing: Option<Py<Standing>>,
     max_age: f64,
     hits: AtomicU64,
+    /// Of so many hits one is sampled; none if it is 0.
+    every: u64,
+    /// The number of the hit that is sampled next.
+    next: AtomicU64,
+    /// Keys of hits that were sampled, until somebody takes them.
+    sampled: Mutex<Vec<Object>>,
 }
+
+/// Sampled keys that are kept while nobody takes them.
+const MOST_SAMPLED: usize = 16;
 
 /// A copy that is good enough, and as of when it is surely current.
 struct Current<'py> {
@@ -72,7 +82,8 @@ struct Current<'py> {
 #[pymethods]
 impl CopyReader {
     #[new]
-    #[pyo3(signature = (store, table, missing, *, header=None, proof=None, standing=None, max_age=0.0))]
+    #[allow(clippy::too_many_arguments)] // all but three are named
+    #[pyo3(signature = (store, table, missing, *, header=None, proof=None, standing=None, max_age=0.0, every=0))]
     fn new(
         store: Py<Store>,
         table: Py<PyString>,
@@ -81,8 +92,11 @@ impl CopyReader {
         proof: Option<Py<Proof>>,
         standing: Option<Py<Standing>>,
         max_age: f64,
+        every: u64,
     ) -> Self {
-        Self { store, table, missing, header, proof, standing, max_age, hits: AtomicU64::new(0) }
+        let (hits, next) = (AtomicU64::new(0), AtomicU64::new(every.checked_sub(1).unwrap_or(u64::MAX)));
+        let sampled = Mutex::default();
+        Self { store, table, missing, header, proof, standing, max_age, hits, every, next, sampled }
     }
 
     /// The row of a key if a copy is here and good enough, else `missing`.
@@ -115,6 +129,11 @@ impl CopyReader {
             Certificate::new(intern!(py, "process").clone().unbind(), epoch, 0, number, Some(current.age))
         };
         Ok(Py::new(py, Certified::new(copy.give(py)?, certificate))?.into_any())
+    }
+
+    /// Keys of hits that were sampled since this was asked last.
+    fn take_sampled(&self) -> Vec<Object> {
+        std::mem::take(&mut *self.sampled.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads that were answered.
@@ -155,7 +174,22 @@ impl CopyReader {
         } else {
             as_of = 0.0; // current as of now
         }
-        self.hits.fetch_add(1, Ordering::Relaxed);
+        let number = self.hits.fetch_add(1, Ordering::Relaxed);
+        if number >= self.next.load(Ordering::Relaxed) {
+            self.sample(key, number);
+        }
         Ok(Some(Current { copy, as_of, age }))
+    }
+
+    /// Keeps a key for an audit, and chooses the next hit: somewhere in as many again, so that no rhythm of readers
+    /// hides a key.
+    #[cold]
+    fn sample(&self, key: &Bound<'_, PyAny>, number: u64) {
+        let mixed = (number ^ (number >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.next.store(number + 1 + (mixed >> 20) % (2 * self.every - 1), Ordering::Relaxed);
+        let mut sampled = self.sampled.lock().unwrap_or_else(PoisonError::into_inner);
+        if sampled.len() < MOST_SAMPLED {
+            sampled.push(key.clone().unbind());
+        }
     }
 }

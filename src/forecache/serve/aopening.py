@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from forecache.serve.database import Database, open, tables_of
-from forecache.serve.opening import origin_of
+from forecache.serve.database import Database, open
+from forecache.serve.opening import origin_of, tables_of
 from forecache.serve.origin import Origin, Table
 from forecache.units import Duration
 

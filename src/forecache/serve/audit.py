@@ -1,7 +1,9 @@
 """`Audit`: compares copies of this process with the database; a wrong one proves an error, and ends an epoch.
 
 A beacon says that all transactions below a number are contained. A row that a transaction below it wrote, and that
-differs from its copy, contradicts that; one that was written later does not, however much it differs.
+differs from its copy, contradicts that; one that was written later does not, however much it differs. Numbers of
+another past of the database do not compare: after a failover that lost commits they are given out again. So nobody is
+accused before the epoch has proven something as of a moment after the row was looked at.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ import logging
 import math
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from forecache._core import now
 from forecache.errors import ForecacheError
 from forecache.forks import renew_after_fork
 from forecache.serve.beacon_watch import BeaconWatch
@@ -22,9 +25,13 @@ from forecache.serve.origin import Key, Origin, Table
 
 __all__ = ["Audit", "Consistency"]
 
-PAUSE_SECONDS: Final = 1.0  # between two audits
+PAUSE_SECONDS: Final = 0.5  # between two rounds
+MOST: Final = 4  # audits of a round, each of which asks the database three times
+AFTER_SECONDS: Final = 2.0  # after the end of a copy, within which the next one is audited
+CONFIRM_SECONDS: Final = 2.0  # waited for a proof that accuses
 QUANTILE: Final = 1.959964  # of 95 % of a normal distribution
 MODULUS: Final = 2**32  # of the number of a transaction that a row bears
+Row = tuple[str, Any]  # a table's name, and a key
 logger = logging.getLogger("forecache")
 
 
@@ -53,7 +60,10 @@ class Consistency(NamedTuple):
 
 
 class Audit:
-    """A thread that compares a random copy every second, and copies of rows that were just written."""
+    """A thread that compares copies that some hits were answered from, and copies of rows that were just written.
+
+    It costs the database a bounded number of small queries a second, however many hits there are.
+    """
 
     def __init__(
         self,
@@ -63,10 +73,23 @@ class Audit:
         *,
         counts: Counts,
         tables: Mapping[str, Table],
+        sampled: Callable[[], list[Row]] = list,
         seed: int = 0,
     ) -> None:
-        """Does nothing before `start`."""
+        """Does nothing before `start`.
+
+        Args:
+            origin: the database.
+            watch: what vouches for the copies.
+            copies: of this process.
+            counts: of what is found.
+            tables: by name.
+            sampled: tells rows that hits were answered with since it was asked last, some of them.
+            seed: of what is chosen where nobody reads.
+        """
         self.tables = tables
+        self._sampled = sampled
+        self._ended: dict[Row, float] = {}  # rows whose copies ended lately, and until when the next one is looked for
         self._origin, self._watch, self._copies, self._counts = origin, watch, copies, counts
         self._random = random.Random(seed)  # noqa: S311 - chooses copies
         self._stop = threading.Event()
@@ -92,7 +115,8 @@ class Audit:
         Raises:
             OriginError: the database cannot be asked.
         """
-        contained = self._watch.contained  # before the copy is looked at: it was there with this promise
+        shard = self._watch.shard_of(name, key)
+        epoch, contained = self._watch.epoch_of(shard), self._watch.contained  # before: the copy has this promise
         entry = self._copies.cache.peek((name, key))
         table = self.tables[name]
         if entry is None or not contained:
@@ -103,10 +127,19 @@ class Audit:
             return None  # it is gone, or being written: nobody knows by whom
         is_same = row == entry.value.row or repr(row) == repr(entry.value.row)  # not every value equals itself
         is_kept = is_same or not 0 < (contained - before) % MODULUS < MODULUS // 2
+        if not is_kept and not self._is_confirmed(shard, epoch, now()):
+            return None  # the database may have another past than the one that was vouched for
         self._counts.add(audits=1, violations=not is_kept)
         if not is_kept:
             self._tell(name, key, contained, before)
         return is_kept
+
+    def _is_confirmed(self, shard: int, epoch: str, at: float) -> bool:
+        """Whether the epoch goes on to vouch for copies after a moment."""
+        until = at + CONFIRM_SECONDS
+        while (confirmed := self._watch.confirms(shard, epoch, at)) is None and now() < until:
+            self._stop.wait(0.005)
+        return confirmed is True
 
     def _writer(self, table: Table, key: Key) -> int | None:
         """The transaction that wrote a row."""
@@ -135,8 +168,15 @@ class Audit:
                 except ForecacheError:
                     break  # the database has other worries
 
-    def _chosen(self) -> list[tuple[str, Any]]:
-        """Rows that were written lately, and one of all."""
-        chosen = self._watch.take_dropped()
-        every = list(self._copies.cache)
-        return [*chosen, self._random.choice(every)] if every else chosen
+    def _chosen(self) -> list[Row]:
+        """Copies of rows that were written lately, of rows that were read, and one of all where there are none."""
+        moment, cache = now(), self._copies.cache
+        self._ended.update(dict.fromkeys(self._watch.take_dropped(), moment + AFTER_SECONDS))
+        self._ended = {row: until for row, until in self._ended.items() if until >= moment}
+        back = [row for row in self._ended if cache.peek(row) is not None][:MOST]
+        for row in back:
+            del self._ended[row]
+        chosen = [*back, *self._sampled()][:MOST]
+        if not chosen and (every := list(cache)):
+            chosen = [self._random.choice(every)]
+        return chosen

@@ -28,7 +28,7 @@ __all__ = ["BeaconWatch"]
 POLL_SECONDS: Final = 0.01  # between two looks at the log
 IDLE_SECONDS: Final = 0.25  # the same, where no sequencer is
 RETRY_SECONDS: Final = 0.05  # after a connection failed
-DROPPED: Final = 4  # rows that ended last, remembered for an audit
+DROPPED: Final = 16  # rows that ended last, remembered for an audit
 UNKNOWN: Final = float("-inf")
 
 
@@ -82,10 +82,10 @@ class BeaconWatch:
 
     def take_dropped(self) -> list[tuple[str, Hashable]]:
         """Rows that ended lately, each told once, and not all if they are many."""
-        dropped: list[tuple[str, Hashable]] = []
+        dropped: dict[tuple[str, Hashable], None] = {}
         while self._dropped and len(dropped) < DROPPED:
-            dropped.append(self._dropped.popleft())
-        return dropped
+            dropped[self._dropped.popleft()] = None
+        return list(dropped)
 
     def proven_at(self) -> float:
         """The latest moment at which all copies were surely current."""
@@ -116,6 +116,14 @@ class BeaconWatch:
         """Whether a copy of such a value may stay here."""
         with self._lock:
             return self._readers[self._shard(table, name)].may_keep(ticket, Change(table, name), reading)
+
+    def confirms(self, shard: int, epoch: str, at: float) -> bool | None:
+        """Whether an epoch of a shard proves something as of a moment; None if not yet, False if it is over."""
+        with self._lock:
+            reader = self._readers[shard]
+            if reader.epoch != epoch:
+                return False
+            return True if reader.proven_at >= at else None
 
     def events(self, shard: int) -> list[tuple[object, ...]]:
         """The last events of the protocol in a shard, the newest last."""

@@ -18,7 +18,16 @@ from forecache.serve.audit import Consistency
 from forecache.serve.copies import Copies
 from forecache.serve.counts import Counts, DatabaseStats
 from forecache.serve.loader import Keep
-from forecache.serve.opening import audit_of, origin_of, shared_over, tier_of, token_of, warmth_of, watch_of
+from forecache.serve.opening import (
+    audit_of,
+    origin_of,
+    shared_over,
+    tables_of,
+    tier_of,
+    token_of,
+    warmth_of,
+    watch_of,
+)
 from forecache.serve.origin import Origin, Table
 from forecache.serve.plan import ReadPath
 from forecache.serve.rows import Rows
@@ -52,6 +61,7 @@ class Database:
         unlogged: Unlogged,
         warm: str | os.PathLike[str] | None,
         warm_rate: int,
+        audit: int,
     ) -> None:
         """Reads the schemas of the tables, and begins to watch them."""
         found = {name: origin.table(name, row) for name, row in tables.items()}
@@ -71,9 +81,9 @@ class Database:
             origin, self._watch, copies, shared=shared, counts=self._counts, stale_seconds=stale_seconds
         )
         self._path.tables = {table.name: table for table in found.values()}
-        self._audit = audit_of(origin, self._watch, copies, self._counts, self._path.tables)
         self._publisher = Publisher(self._path, copies, shared, self._counts)
-        self._rows = {name: self._rows_of(table, level) for name, table in found.items()}
+        self._rows = {name: self._rows_of(table, level, audit) for name, table in found.items()}
+        self._audit = audit_of(self._path, origin, copies, self._counts, self._sampled) if audit else None
         self._warmth = warmth_of(warm, warm_rate, copies, self._path, level)
         renew_after_fork(self)
         if self._warmth is not None:
@@ -127,7 +137,7 @@ class Database:
         return None if self._tier is None else self._tier.stats()
 
     def consistency(self) -> Consistency:
-        """What audits found: every second copies are compared with the database, where a sequencer vouches for them."""
+        """What audits found, with 95 % confidence: copies are compared with the database; see `audit` of `open`."""
         stats = self.stats()
         return Consistency.of(stats.audits, stats.violations)
 
@@ -191,7 +201,11 @@ class Database:
         """Its name, without a password, and its tables."""
         return f"<Database {self._origin.name}: {', '.join(self._rows)}; {len(self._copies.cache)} rows here>"
 
-    def _rows_of(self, table: Table, level: Level) -> Rows:
+    def _sampled(self) -> list[tuple[str, Any]]:
+        """Rows that hits were answered with, some of them."""
+        return [row for rows in self._rows.values() for row in rows._take_sampled()]
+
+    def _rows_of(self, table: Table, level: Level, audit: int) -> Rows:
         return Rows(
             table.name,
             self._path,
@@ -199,6 +213,7 @@ class Database:
             level,
             transaction=self.transaction,
             atransaction=self.atransaction,
+            audit=audit,
         )
 
     def _name_of(self, table: str) -> str:
@@ -220,6 +235,7 @@ def open(
     unlogged: Unlogged = "flush",
     warm: str | os.PathLike[str] | None = None,
     warm_rate: int = 1000,
+    audit: int = 10_000,
     policy: str = settings.DEFAULT_POLICY,
     model: str | os.PathLike[str] | None = None,
     seed: int = 0,
@@ -244,6 +260,7 @@ def open(
             such a commit might have evaded the triggers; 'ignore' trusts that it wrote other tables.
         warm: path of a file in which a process leaves its hottest keys, and with whose rows the next one begins.
         warm_rate: most rows a second that are loaded because of it.
+        audit: one of so many hits is compared with the database, where a sequencer vouches for it; 0 for none.
         policy: which row leaves when another needs its room; one of `forecache.POLICIES`.
         model: path of a file that `forecache train` wrote.
         seed: of every random choice of the policy.
@@ -255,8 +272,8 @@ def open(
         OriginUnavailableError: the database cannot be reached.
         MissingExtraError: the driver of the database, or of the shared tier, is not installed.
     """
-    wanted = Level.parse(level)
     kept = parse_ttl(ttl)
+    settings.check_whole("audit", audit, 0, 1_000_000_000)
     origin = origin_of(source, timeout, connections)
     is_watched = hasattr(origin, "path")
     copies = Copies(
@@ -273,24 +290,11 @@ def open(
         tables_of(tables),
         copies=copies,
         tier=tier_of(shared),
-        level=wanted,
+        level=Level.parse(level),
         ttl=kept,
         stale_seconds=None if stale_on_error is None else parse_duration(stale_on_error),
         unlogged=unlogged,
         warm=warm,
         warm_rate=warm_rate,
+        audit=audit,
     )
-
-
-def tables_of(tables: Iterable[str] | Mapping[str, type]) -> dict[str, type]:
-    """What rows are, by the names of their tables.
-
-    Raises:
-        ConfigurationError: there is none, or a single str was given.
-    """
-    if isinstance(tables, str):
-        raise ConfigurationError(f"tables is the str {tables!r}; expected several names, as in [{tables!r}]")
-    found = dict(tables) if isinstance(tables, Mapping) else dict.fromkeys(tables, dict)
-    if not found:
-        raise ConfigurationError("tables is empty; expected the names of those to cache, as in ['product']")
-    return found

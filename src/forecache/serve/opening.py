@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from forecache.serve.tiers.valkey import ValkeyTier
     from forecache.serve.warm import Warmth
 
-__all__ = ["audit_of", "origin_of", "shared_over", "tier_of", "token_of", "warmth_of", "watch_of"]
+__all__ = ["audit_of", "origin_of", "shared_over", "tables_of", "tier_of", "token_of", "warmth_of", "watch_of"]
 
 PROOF_SECONDS: Final = 1.0  # until proofs come, if there is a sequencer; its first word drops all copies
 
@@ -79,14 +79,16 @@ def tier_of(shared: str | Iterable[str] | Tier | None) -> Tier | None:
     return ValkeyTier.connect(shared)
 
 
-def audit_of(origin: Origin, watch: Watch, copies: Copies, counts: Counts, tables: dict[str, Table]) -> Audit | None:
+def audit_of(
+    path: ReadPath, origin: Origin, copies: Copies, counts: Counts, sampled: Callable[[], list[tuple[str, Any]]]
+) -> Audit | None:
     """What compares copies with the database, where something vouches for them."""
     from forecache.serve.audit import Audit
     from forecache.serve.beacon_watch import BeaconWatch
 
-    if not isinstance(watch, BeaconWatch):
+    if not isinstance(path.watch, BeaconWatch):
         return None
-    audit = Audit(origin, watch, copies, counts=counts, tables=tables)
+    audit = Audit(origin, path.watch, copies, counts=counts, tables=path.tables, sampled=sampled)
     audit.start()
     return audit
 
@@ -135,3 +137,17 @@ def warmth_of(
         0.0 if watch.proof is None else PROOF_SECONDS,
     )
     return Warmth(file, pace, copies, path.tables, lambda name, keys: run(path.warm(name, keys, level)))
+
+
+def tables_of(tables: Iterable[str] | Mapping[str, type]) -> dict[str, type]:
+    """What rows are, by the names of their tables.
+
+    Raises:
+        ConfigurationError: there is none, or a single str was given.
+    """
+    if isinstance(tables, str):
+        raise ConfigurationError(f"tables is the str {tables!r}; expected several names, as in [{tables!r}]")
+    found = dict(tables) if isinstance(tables, Mapping) else dict.fromkeys(tables, dict)
+    if not found:
+        raise ConfigurationError("tables is empty; expected the names of those to cache, as in ['product']")
+    return found

@@ -42,14 +42,16 @@ class Rows:
         *,
         transaction: Callable[[], DatabaseTransaction],
         atransaction: Callable[[], AsyncDatabaseTransaction],
+        audit: int = 0,
     ) -> None:
-        """Reads at `level` unless told otherwise."""
+        """Reads at `level` unless told otherwise; of `audit` hits one is sampled, or none if it is 0."""
         self.name = name
         self._path = path
         self._copies = copies
         self._level = level
         self._transaction = transaction
         self._atransaction = atransaction
+        self._audit = audit
         self._past_hits = 0
         self._renew()
 
@@ -203,6 +205,10 @@ class Rows:
         """Reads answered without a plan."""
         return self._past_hits + self._reader.hits
 
+    def _take_sampled(self) -> list[tuple[str, Key]]:
+        """Rows that hits were answered with since this was asked last, some of them."""
+        return [(self.name, key) for key in self._reader.take_sampled()]
+
     def _renew(self) -> None:
         """A native reader for what is known of the database now."""
         watch, level = self._path.watch, self._level
@@ -218,6 +224,7 @@ class Rows:
             proof=watch.proof,
             standing=watch.standing,
             max_age=age,
+            every=self._audit,
         )
         self._read, self._certify = self._reader.read, self._reader.certify
 

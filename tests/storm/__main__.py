@@ -1,0 +1,113 @@
+"""The storm: processes read through forecache while others write, a sequencer vouches, and everything fails in turn.
+
+    python -m tests.storm --reads 10_000_000 --most 330
+
+Servers are real, networks go through proxies. Every fault of `faults.py` happens at least once, in an order that the
+seed gives, and then again until so many reads were made. All answers are checked against their certificates, and
+against each other (`verdict.py`). The exit code is 1 when anything was violated, or a fault did not happen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from forecache._core import now
+from tests.storm.faults import FAULTS
+from tests.storm.records import READ
+from tests.storm.report import Happened, Report
+from tests.storm.shop import written
+from tests.storm.site import Site, wait_until
+from tests.storm.verdict import judge
+
+HOLD = 1.2  # seconds that a fault lasts, more or less
+CALM = 0.5  # seconds after everything is proven again
+HEALS = 20.0  # seconds in which it must be
+
+
+def say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def strike(site: Site, name: str, chance: random.Random) -> Happened:
+    """Lets a fault happen, and heal; returns when all of it was, and when everything was proven again."""
+    began = now()
+    fault = FAULTS[name](site, chance)
+    next(fault)
+    struck = now()
+    ends = struck + HOLD * (0.5 + chance.random())
+    first = None  # the first proof by whoever took over
+    while now() < ends or (name == "sequencer killed" and first is None and now() < struck + HEALS):
+        if first is None and site.is_proven(struck):
+            first = now() - struck
+        time.sleep(0.002)
+    next(fault, None)
+    healed = now()
+    wait_until(lambda: site.is_proven(healed), HEALS)
+    return Happened(name, began, struck, healed, now(), first)
+
+
+def reads_so_far(into: Path) -> int:
+    return sum(file.stat().st_size for file in into.glob("reads-*")) // READ.itemsize
+
+
+def rage(into: Path, wanted: int, most: float, seed: int, mutant: str = "none", only: str = "") -> Report:
+    """Runs a storm, and judges it.
+
+    Args:
+        into: directory for what processes write down.
+        wanted: reads after which no fault begins, if each has happened.
+        most: seconds after which none begins, whatever has happened.
+        seed: of the order of faults, and of what each process does.
+        mutant: a defence that all processes lack.
+        only: faults whose name contains it, in place of all.
+    """
+    chance = random.Random(seed)
+    names = [name for name in FAULTS if any(part in name for part in only.split(","))]
+    with ExitStack() as stack:
+        site = Site(stack, into, seed, mutant)
+        site.start()
+        wait_until(lambda: site.is_proven(now() - 0.5))
+        began, happened, waiting = now(), list[Happened](), list[str]()
+        while now() < began + most and (len(happened) < len(names) or reads_so_far(into) < wanted):
+            if not waiting:
+                waiting = chance.sample(names, len(names))
+            happened.append(strike(site, waiting.pop(), chance))
+            say(f"{now() - began:6.1f} s  {happened[-1]}")
+            time.sleep(CALM * (0.5 + chance.random()))
+        seconds = now() - began
+        codes = site.end()
+        verdict = judge(into, written(site.postgresql.url), site.losses)
+    lost = [f"process ended with exit code {code}" for code in codes if code]
+    missing = [f"fault did not happen: {name}" for name in names if name not in {each.name for each in happened}]
+    return Report(seconds, seed, happened, verdict, (lost + missing) if mutant == "none" else [])
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.storm")
+    parser.add_argument("--reads", type=int, default=10_000_000)
+    parser.add_argument("--most", type=float, default=330, help="seconds after which no fault begins")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 2**32)
+    parser.add_argument("--mutate", default="none", help="a defence that is left out")
+    parser.add_argument("--only", default="", help="faults with one of these, divided by commas, in their names")
+    parser.add_argument("--results", action="store_true", help="write the table and the picture to benchmarks/results")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="forecache-storm-") as directory:
+        os.chmod(directory, 0o755)  # noqa: S103 - PostgreSQL is another user, and reads the clock there
+        report = rage(Path(directory), given.reads, given.most, given.seed, given.mutate, given.only)
+        sys.stdout.write(f"{report}\n")
+        if given.results:
+            report.keep(Path(directory))
+    sys.exit(bool(report.violations))
+
+
+if __name__ == "__main__":
+    main()

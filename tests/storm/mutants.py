@@ -1,0 +1,55 @@
+"""Storms in which all processes lack a defence, to see whether the checker notices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from forecache import Database
+from forecache.serve import beacon_watch
+from tests.coherence import mutants as of_caches
+from tests.simulation.mutants import MUTANTS as OF_MACHINES
+from tests.simulation.valkey import FakeValkey
+from tests.simulation.world import World
+
+__all__ = ["MUTANTS", "mutate"]
+
+
+def wall_clock() -> None:
+    """Proofs are dated by the wall clock."""
+    began, since = beacon_watch._core.now(), time.time()
+    beacon_watch.now = lambda: began + time.time() - since  # type: ignore[attr-defined]
+
+
+def flushes_nothing() -> None:
+    """Another epoch of a shard, or a gap in its log, ends no copies."""
+
+    class Never:
+        """Is no effect."""
+
+    beacon_watch.Flush = Never  # type: ignore[misc, assignment]
+
+
+OF_STORM: dict[str, Callable[[], None]] = {"wall clock": wall_clock, "no flush": flushes_nothing}
+OF_REAL_MACHINES = {  # those that do not replace parts of the simulation itself
+    name: mutant
+    for name, mutant in OF_MACHINES.items()
+    if not any(where in {FakeValkey, World} for where, _, _ in mutant)
+}
+OF_READERS = of_caches.named(
+    of_caches.lands_anyway, of_caches.never_looks, of_caches.forgets_nothing, of_caches.dates_by_arrival
+)
+MUTANTS = [*OF_STORM, *OF_REAL_MACHINES, *OF_READERS, *of_caches.OF_ALL]
+
+
+def mutate(name: str, shop: Database | None = None) -> None:
+    """Takes a defence away from this process."""
+    if name in OF_STORM:
+        OF_STORM[name]()
+    elif name in OF_REAL_MACHINES:
+        for where, attribute, replaced in OF_REAL_MACHINES[name]:
+            setattr(where, attribute, replaced)
+    elif name in of_caches.OF_ALL:
+        of_caches.OF_ALL[name]()
+    elif name in OF_READERS and shop is not None:
+        OF_READERS[name](shop)

@@ -1,0 +1,93 @@
+"""A process of the storm that knows nothing of forecache, and writes: through psycopg, or through psql.
+
+    python -m tests.storm.writer DATABASE INTO NUMBER SEED [PSQL]
+
+Connections that are lost are made again; what became of a statement whose answer was lost is found out at the end.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from forecache._core import now
+from tests.storm.records import TAGS, Log
+from tests.storm.shop import KEYS, OFTEN, raised
+
+BETWEEN = 0.05  # seconds, at most
+TRANSFERS = 0.2  # of all writes are of two rows at once
+
+Rows = list[tuple[int, int]]  # keys and versions
+
+
+class LostError(Exception):
+    """The connection is."""
+
+
+@contextmanager
+def through_psycopg(database: str) -> Iterator[Callable[[str], Rows]]:
+    try:
+        with psycopg.connect(database, autocommit=True, connect_timeout=2) as connection:
+            yield lambda statement: connection.execute(statement.encode()).fetchall()
+    except psycopg.Error as error:
+        raise LostError from error
+
+
+@contextmanager
+def through_psql(database: str, psql: str) -> Iterator[Callable[[str], Rows]]:
+    """As somebody at a terminal does."""
+    command = [psql, "--no-psqlrc", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", f"{database}&connect_timeout=2"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, text=True, **pipes)  # type: ignore[call-overload]
+
+    def execute(statement: str) -> Rows:
+        rows: Rows = []
+        try:
+            process.stdin.write(f"{statement};\n\\echo done\n")
+            process.stdin.flush()
+        except OSError as error:
+            raise LostError from error
+        while (line := process.stdout.readline().strip()) != "done":
+            if not line:
+                raise LostError
+            key, version = line.split("|")
+            rows.append((int(key), int(version)))
+        return rows
+
+    try:
+        yield execute
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def main(database: str, into: str, number: str, seed: str, psql: str = "") -> None:
+    """Until it is told to end."""
+    chance, stop, tag = random.Random(int(seed)), threading.Event(), int(number) * TAGS
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    intents, acks = (Log(Path(into), name, int(number)) for name in ("intents", "acks"))
+    while not stop.wait(0.05):
+        try:
+            with through_psql(database, psql) if psql else through_psycopg(database) as execute:
+                while not stop.wait(chance.random() * BETWEEN):
+                    keys, tag = chance.choices(range(KEYS), OFTEN), tag + 1
+                    if chance.random() < TRANSFERS:
+                        keys += [key for key in chance.choices(range(KEYS), OFTEN) if key != keys[0]]
+                    for key in keys:
+                        intents.add((key, tag, now()))
+                    for key, version in execute(raised(keys, tag)):
+                        acks.add((key, tag, version, now()))
+        except LostError:
+            continue
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
