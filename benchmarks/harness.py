@@ -122,7 +122,7 @@ def circumstances_of(name: str, options: argparse.Namespace, peers: Peers) -> di
     peer_list = ", ".join(f"{package} {version}" for package, version in peers.versions.items())
     skipped = f"; skipped, since not installed: {', '.join(peers.skipped)}" if peers.skipped else ""
     return {
-        "command": f"python -m benchmarks.{name}{traces}",
+        "command": getattr(options, "command", f"python -m benchmarks.{name}{traces}"),
         "commit": commit(),
         "machine": f"{processor()}, {os.cpu_count()} cores, {platform.system()}; load {load()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
