@@ -16,7 +16,7 @@ from forecache.coherence.postgresql.notes_source import NotesSource
 from forecache.serve.sequencing import Sequencing
 from forecache.serve.tiers.valkey import ValkeyTier
 from tests.contracts.tiers import until
-from tests.servers import Valkey
+from tests.servers import PostgreSQL, Valkey
 
 TABLES = {"item": ("id",)}
 SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = %s"
@@ -26,19 +26,21 @@ END_WALSENDER = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slo
 class Site:
     """A database with a table of rows that count their writes, a shared tier, and what a test starts there."""
 
-    def __init__(self, stack: ExitStack, url: str) -> None:
+    def __init__(self, stack: ExitStack, url: str, shared: str = "") -> None:
+        """With a Valkey of its own, if there is no other tier."""
         self.stack, self.url = stack, url
-        self.valkey = stack.enter_context(Valkey())
+        self.valkey = Valkey() if shared else stack.enter_context(Valkey())
+        self.shared = shared or self.valkey.url
         self.writer = stack.enter_context(psycopg.connect(url, autocommit=True))
         self.writer.execute("CREATE TABLE item (id int PRIMARY KEY, version int NOT NULL)")
         self.writer.execute("INSERT INTO item SELECT n, 0 FROM generate_series(1, 100) AS n")
 
     def sequencer(self, source: type[LogSource | NotesSource] = LogSource) -> Sequencing:
-        return self.stack.enter_context(running(self.url, self.valkey.url, source))
+        return self.stack.enter_context(running(self.url, self.shared, source))
 
     def open(self, proven: bool = True, **settings: Any) -> forecache.Database:
         """A cache whose copies are proven, if there is a sequencer."""
-        database = self.stack.enter_context(forecache.open(self.url, ["item"], shared=self.valkey.url, **settings))
+        database = self.stack.enter_context(forecache.open(self.url, ["item"], shared=self.shared, **settings))
         assert not proven or until(lambda: is_proven(database))
         return database
 
@@ -60,6 +62,13 @@ def running(url: str, shared: str, source: type[LogSource | NotesSource] = LogSo
         thread.join(10)
         tier.close()
         assert not thread.is_alive()
+
+
+def drop_slots(server: PostgreSQL, url: str) -> None:
+    """Those of one database, which nobody reads any more."""
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        for (slot,) in admin.execute(SLOTS, [url.rpartition("/")[2]]).fetchall():
+            admin.execute("SELECT pg_drop_replication_slot(%s)", [slot])
 
 
 def is_proven(database: forecache.Database) -> bool:

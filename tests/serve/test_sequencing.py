@@ -16,7 +16,7 @@ from forecache.coherence.postgresql.notes_source import NotesSource
 from forecache.coherence.postgresql.schema_trigger import CREATE_SCHEMA_TRIGGER
 from forecache.serve.warmfile import WarmList, write_list
 from tests.contracts.tiers import Node, until
-from tests.serve.sites import END_WALSENDER, SLOTS, Site, is_proven, running, version_of
+from tests.serve.sites import END_WALSENDER, Site, drop_slots, is_proven, running, version_of
 from tests.servers import PostgreSQL
 
 
@@ -153,6 +153,4 @@ def test_in_a_cluster_each_shard_has_an_epoch_of_its_own(postgresql: PostgreSQL)
             answers = rows.get_many(range(1, 21), with_certificate=True).values()
             epochs = {answer.certificate.shard: answer.certificate.epoch for answer in answers}
             assert len(set(epochs.values())) == len(epochs) > 1
-    with psycopg.connect(postgresql.url, autocommit=True) as admin:
-        for (slot,) in admin.execute(SLOTS, [url.rpartition("/")[2]]).fetchall():
-            admin.execute("SELECT pg_drop_replication_slot(%s)", [slot])
+    drop_slots(postgresql, url)

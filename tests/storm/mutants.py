@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from forecache import Database
 from forecache.serve import beacon_watch
@@ -36,10 +37,54 @@ OF_REAL_MACHINES = {  # those that do not replace parts of the simulation itself
     for name, mutant in OF_MACHINES.items()
     if not any(where in {FakeValkey, World} for where, _, _ in mutant)
 }
+
+
+def sessions_join_anybody(shop: Database) -> None:
+    """A session takes what a reader at another level is content with."""
+    shop._path._floor = lambda table, key, level: float("-inf")  # type: ignore[method-assign]
+
+
+def leaves_what_overtook_it(shop: Database) -> None:
+    """A load that was overtaken, and saw more, leaves the copy of the one that saw less."""
+    copies = shop._copies
+
+    def land(table: str, key: Any, flight: Any, found: Any) -> None:
+        keep, ttl = copies.keep_of(table), found.ttl
+        if ttl is None or ttl > 0:
+            copies.cache._land((table, key), flight, found.copy, 0.0, ttl=ttl or keep.ttl, tags=keep.tags)
+        else:
+            copies.abandon(table, key, flight)
+        flight.succeed(found)
+
+    copies.land = land  # type: ignore[method-assign]
+
+
 OF_READERS = of_caches.named(
-    of_caches.lands_anyway, of_caches.never_looks, of_caches.forgets_nothing, of_caches.dates_by_arrival
+    of_caches.lands_anyway,
+    of_caches.never_looks,
+    of_caches.forgets_nothing,
+    of_caches.dates_by_arrival,
+    sessions_join_anybody,
+    leaves_what_overtook_it,
 )
 MUTANTS = [*OF_STORM, *OF_REAL_MACHINES, *OF_READERS, *of_caches.OF_ALL]
+
+# Faults that show what is missing; of others any will do.
+SHOWN_BY: dict[str, str] = {
+    "wall clock": "clocks jump",
+    "no flush": "rolled back,flushed,behind",
+    "no gate": "standby stalls",
+    "beacons pass parked changes": "standby stalls",
+    "acknowledged early": "sequencer killed,sequencer cut from tier",
+    "parked changes are dropped": "standby stalls,flushed",
+    "no positions": "splits,behind",
+    "no epochs of copies": "rolled back,flushed,behind",
+    "no end of proofs": "trimmed,rolled back",
+    "no gaps": "trimmed",
+    "any server": "splits,behind",
+    "ignores_the_epoch": "rolled back,behind",
+}
+CALM = "reader's link to tier slow,sequencer's link to tier slow"
 
 
 def mutate(name: str, shop: Database | None = None) -> None:

@@ -24,8 +24,9 @@ from tests.storm.mutants import mutate
 from tests.storm.records import LEVELS, TAGS, TIERS, Log
 from tests.storm.shop import KEYS, OFTEN, TABLE
 
-BURST = 100  # reads without a pause
-PAUSE = 0.0015  # seconds
+RATE = 7_000  # reads a second of each thread; whoever was held up catches up
+BURST = 600  # reads without a pause, at most
+PAUSE = 0.005  # seconds
 KEPT = 200_000  # numbers, until they are written to the file
 HOT_THREADS = 2
 WAYS = {"bounded(50ms)": 30, "session": 60, "strong": 6, "eventual": 30, "snapshot": 2, "write": 3}
@@ -50,8 +51,11 @@ class Reader:
             Log(self.into, "reads", self.number, part),
             self.rows.get,
         )
+        done, since = 0, now()
         while not self.stop.wait(PAUSE):
-            for key in chance.choices(range(KEYS), OFTEN, k=BURST):
+            due = min(BURST, int((now() - since) * RATE) - done)
+            done += due
+            for key in chance.choices(range(KEYS), OFTEN, k=due):
                 began = now()
                 try:
                     answer = get(key, with_certificate=True)

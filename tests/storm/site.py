@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,11 @@ class Member:
 
     def start(self) -> None:
         number = next(self.site.numbers)
-        given = [self.ways.database_url, *([self.ways.tier.url] if self.role == "reader" else []), str(self.site.into)]
+        given = [
+            self.ways.database_url,
+            *([self.site.tier_url(self.ways)] if self.role == "reader" else []),
+            str(self.site.into),
+        ]
         command = [sys.executable, "-m", f"tests.storm.{self.role}", *given, str(number), str(self.site.seed + number)]
         self.process = subprocess.Popen([*command, *self.extra], env=self.site.clock.environment)
         wait_until(lambda: (self.site.into / f"intents-{number}-0").exists())
@@ -89,11 +94,11 @@ class Candidate(Server):
 
     def __init__(self, site: Site) -> None:
         super().__init__()
-        self.ways, self.mutant = Ways(site, site.stack), site.mutant
+        self.site, self.ways, self.mutant = site, Ways(site, site.stack), site.mutant
         self.options["env"] = site.clock.environment | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
     def command(self) -> list[str]:
-        given = ["--origin", self.ways.database_url, "--shared", self.ways.tier.url, "--table", TABLE]
+        given = ["--origin", self.ways.database_url, "--shared", self.site.tier_url(self.ways), "--table", TABLE]
         return [sys.executable, "-m", "tests.storm.candidate", self.mutant, *given]
 
     @property
@@ -118,7 +123,23 @@ class Nobody:
 class Site:
     """Two servers of each kind, of which one is the primary; everybody reaches them through proxies of his own."""
 
-    def __init__(self, stack: ExitStack, into: Path, seed: int, mutant: str = "none") -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        into: Path,
+        seed: int,
+        mutant: str = "none",
+        tiers: Callable[[Site], Any] | None = None,
+    ) -> None:
+        """Starts all but the members.
+
+        Args:
+            stack: that ends what is started.
+            into: directory for what is written down, and for the clock.
+            seed: of what each process does.
+            mutant: a defence that all processes lack.
+            tiers: makes a tier of several servers, with a `url`; by default there is one, with a replica.
+        """
         self.stack, self.into, self.seed, self.mutant = stack, into, seed, mutant
         self.clock = WallClock(into)
         self.numbers = iter(range(1, 120))
@@ -133,6 +154,7 @@ class Site:
         self.standby = self.new_standby()
         self.replica: Valkey = stack.enter_context(self.with_clock(Valkey()))
         self.replicate()
+        self.tiers = None if tiers is None else tiers(self)
         self.sequencers = [Candidate(self) for _ in range(SEQUENCERS)]
         for sequencer in self.sequencers:
             stack.enter_context(sequencer)
@@ -140,8 +162,13 @@ class Site:
         self.writers = [Member(self, "writer"), Member(self, "writer", str(self.postgresql.binaries / "psql"))]
         self.losses: list[Any] = []  # of the database, by its own failovers
         self.way_of_watch = stack.enter_context(Proxy(self.valkey.port))
-        self.watch = BeaconWatch(ValkeyTier.connect(self.way_of_watch.url), [TABLE], Nobody())
+        url = self.way_of_watch.url if self.tiers is None else self.tiers.url
+        self.watch = BeaconWatch(ValkeyTier.connect(url), [TABLE], Nobody())
         stack.callback(self.watch.close)
+
+    def tier_url(self, ways: Ways) -> str:
+        """Where a process finds the tier: one of several servers without a proxy, as they tell where they are."""
+        return ways.tier.url if self.tiers is None else str(self.tiers.url)
 
     def with_clock(self, server: Any) -> Any:
         server.options["env"] = self.clock.environment

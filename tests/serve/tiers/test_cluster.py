@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import valkey
 
+from forecache._core import now
 from forecache.serve.tier import Lease, Place, Unavailable, Value
 from tests.contracts.tiers import until
+from tests.serve.sites import Site, drop_slots, version_of
 from tests.serve.tiers.asking import Tiers, fill, heals, look
-from tests.servers import Valkey, free_port
+from tests.servers import PostgreSQL, Valkey, free_port
 
 SLOTS = 16_384
 KEYS = [b"i%d" % number for number in range(40)]
@@ -43,14 +45,14 @@ class Cluster:
         told = told if isinstance(told, dict) else dict(line.split(":") for line in told.decode().split())
         return told["cluster_state"] == "ok" and told["cluster_known_nodes"] == "3"
 
-    def moves(self, slot: int) -> None:
-        """A slot from the first primary to the second, with its keys, as an administrator moves it."""
-        one, other = (self.ask(number, "CLUSTER", "MYID") for number in (0, 1))
-        self.ask(1, "CLUSTER", "SETSLOT", slot, "IMPORTING", one)
-        self.ask(0, "CLUSTER", "SETSLOT", slot, "MIGRATING", other)
-        for name in self.ask(0, "CLUSTER", "GETKEYSINSLOT", slot, 1000):
-            self.ask(0, "MIGRATE", "127.0.0.1", self.nodes[1].port, name, 0, 10_000)
-        for number in (1, 0):
+    def moves(self, slot: int, source: int = 0, target: int = 1) -> None:
+        """A slot from one primary to another, with its keys, as an administrator moves it."""
+        one, other = (self.ask(number, "CLUSTER", "MYID") for number in (source, target))
+        self.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", one)
+        self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", other)
+        for name in self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 1000):
+            self.ask(source, "MIGRATE", "127.0.0.1", self.nodes[target].port, name, 0, 10_000)
+        for number in (target, source):
             self.ask(number, "CLUSTER", "SETSLOT", slot, "NODE", other)
 
 
@@ -90,3 +92,27 @@ def test_slots_move(connect: Tiers, cluster: Cluster) -> None:
     tier.invalidate([Place("t", key) for key in KEYS])
     for key in KEYS:
         assert not isinstance(answered(tier, key), Value), "what was invalidated after the move is gone"
+
+
+def test_a_sequencer_follows_its_shards_to_another_node(cluster: Cluster, postgresql: PostgreSQL) -> None:
+    url = postgresql.database()
+    with ExitStack() as stack:
+        site = Site(stack, url, shared=f"{cluster.nodes[0].url}?cluster=1")
+        site.sequencer()
+        database = site.open(proven=False)
+
+        def is_proven_again() -> bool:
+            began = now()
+            return bool(until(lambda: database._watch.proven_at() >= began))
+
+        assert is_proven_again()
+        cluster.ask(2, "CLUSTER", "FAILOVER")  # and the old primary stays, as a replica
+        until(lambda: cluster.ask(0, "ROLE")[0] == b"slave")
+        assert is_proven_again()
+        slots = {cluster.ask(2, "CLUSTER", "KEYSLOT", name) for name in cluster.clients[2].keys("*:meta")}
+        for slot in sorted(slots)[:2]:
+            cluster.moves(slot, 2, 1)
+        assert is_proven_again()
+        site.write(1, 5)
+        assert until(lambda: version_of(database, 1) == 5)
+    drop_slots(postgresql, url)

@@ -143,6 +143,7 @@ class Lanes:
         """Lanes to whoever can be reached; in a thread of its own."""
         nodes: dict[Node, list[int]] = {}
         made: list[tuple[Lane, list[int]]] = []
+        self.routes.forget(server)  # a node that answers may not have them any more
         try:
             for shard in shards:
                 nodes.setdefault(self.routes.node(shard), []).append(shard)
