@@ -1,7 +1,7 @@
 # Every target sets up what it needs; `make demo` and `make test` work from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench prior stress fuzz model simulate spin docs clean
+.PHONY: help setup demo test lint bench prior stress clusters fuzz model simulate spin docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.l
 BUILT := $(VENV)/built
 ARGS ?=
 STORM ?=
+RESULTS ?=
 MODEL ?=
 SEEDS ?= 100000
 TRACES ?= ../shared/traces
@@ -52,12 +53,16 @@ prior: setup ## Learns the prior that is part of the package anew, from generate
 	$(BIN)/python -m benchmarks.prior --workloads target/workloads --traces $(TRACES) --write crates/core/src/prior.fcm
 
 stress: setup ## Threads on one cache, processes on a database, and the storm: ten million certified reads; nine minutes
-	$(BIN)/python -m tests.stress --seconds 30 $(ARGS)
-	$(BIN)/python -m tests.coherence.storm --most 20 $(STORM)
-	$(BIN)/python -m tests.coherence.storm --stage postgresql --most 20 $(STORM)
-	$(BIN)/python -m tests.coherence.storm --stage shared --most 20 $(STORM)
-	$(BIN)/python -m tests.storm $(STORM)
+	$(BIN)/python -m tests.stress --seconds 20 $(ARGS)
+	$(BIN)/python -m tests.coherence.storm --most 15 --seconds 15 $(STORM)
+	$(BIN)/python -m tests.coherence.storm --stage postgresql --most 15 --seconds 15 $(STORM)
+	$(BIN)/python -m tests.coherence.storm --stage shared --most 15 --seconds 15 $(STORM)
+	$(BIN)/python -m tests.storm $(STORM) $(RESULTS)
 	$(BIN)/python -m tests.serve.outage
+
+clusters: setup ## The storm over a cluster of six nodes, and over sentinels; three minutes
+	$(BIN)/python -m tests.storm --tier cluster --reads 1 --most 90 $(STORM)
+	$(BIN)/python -m tests.storm --tier sentinel --reads 1 --most 90 $(STORM)
 
 fuzz: setup ## Ten million damaged and forged payloads and keys
 	$(BIN)/python -m tests.fuzz $(ARGS)
