@@ -70,8 +70,9 @@ fuzz: setup ## Ten million damaged and forged payloads and keys
 model: setup spin ## The beacon protocol, checked by Spin, and without each of its defences; half an hour
 	$(BIN)/python -m tests.model $(MODEL)
 
-simulate: setup ## The protocol's code in 100,000 schedules of faults
+simulate: setup ## The protocol's code in 100,000 schedules of faults, and 10,000 of synchronous mode
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+	$(BIN)/python -m tests.simulation --synchronous --seeds $$(($(SEEDS) / 10))
 
 spin: ## Installs the model checker where apt can; the tests of the model are skipped without it
 	@command -v spin >/dev/null && command -v gcc >/dev/null && exit; \

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from forecache.coherence.beacons.effects import FENCED, GONE, Apply, Begin, End, Open
+from forecache.coherence.beacons.effects import FENCED, GONE, Apply, Begin, End, Mark, Open, Roll
 from forecache.coherence.beacons.shard import Entry, Meta, Reading
 from forecache.coherence.changes import Change, Commit, Message, Snapshot
 
@@ -57,7 +57,7 @@ class Server:
     log: list[Entry] = field(default_factory=list)
     values: dict[int, tuple[str, ...]] = field(default_factory=dict)  # ("L", epoch, token) or ("V", epoch, version)
 
-    def run(self, effect: Any) -> int:
+    def run(self, effect: Any) -> Any:
         if isinstance(effect, Open):
             self.meta, self.log = Meta(effect.epoch, 0, 0, 0, 0), []
             return 1
@@ -66,18 +66,27 @@ class Server:
             return GONE
         if meta.epoch != effect.epoch:
             return FENCED
-        if isinstance(effect, Begin):
-            self.meta = meta._replace(begun=meta.begun + 1)
-            return meta.begun + 1
-        if isinstance(effect, End):
-            self.meta = meta._replace(done=effect.beacon, xmin=effect.xmin)
-            return 1
-        assert isinstance(effect, Apply)
-        assert effect.number == meta.last + 1
-        for change in effect.changes:
-            self.values.pop(change.key, None)  # type: ignore[arg-type]
-        self.log.append(Entry(effect.number, effect.changes))
-        self.meta = meta._replace(last=effect.number)
+        return self._change(effect, meta)
+
+    def _change(self, effect: Any, meta: Meta) -> Any:
+        match effect:
+            case Begin():
+                self.meta = meta._replace(begun=meta.begun + 1)
+                return meta.begun + 1
+            case End(_, _, beacon, xmin, term, settled):
+                self.meta = Meta(meta.epoch, meta.begun, beacon, xmin, meta.last, term, settled)
+            case Roll():
+                return [1, []]  # nobody
+            case Mark(_, _, number, held):
+                self.log.append(Entry(number, (), held))
+                self.meta = meta._replace(last=number)
+                return [1, []]
+            case Apply(_, _, number, changes, held):
+                assert number == meta.last + 1
+                for change in changes:
+                    self.values.pop(change.key, None)  # type: ignore[arg-type]
+                self.log.append(Entry(number, changes, held))
+                self.meta = meta._replace(last=number)
         return 1
 
     def reading(self) -> Reading:

@@ -19,7 +19,8 @@ from forecache.coherence.beacons.effects import (
     Sample,
     Stop,
 )
-from forecache.coherence.beacons.sequencer import BATCH, Sequencer
+from forecache.coherence.beacons.part import BATCH
+from forecache.coherence.beacons.sequencer import Sequencer
 from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message, Snapshot
 
 HERE = Identity(1, 1, "monday", "slot")

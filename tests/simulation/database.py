@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from forecache.coherence.changes import Change, Commit, Identity, Message, Snapshot
@@ -27,7 +28,7 @@ class State(NamedTuple):
 class Database:
     """Rows that are written again and again; versions are never used twice."""
 
-    def __init__(self, loop: Loop, keys: int) -> None:
+    def __init__(self, loop: Loop, keys: int, *, is_synchronous: bool = False) -> None:
         """As it was before the first commit."""
         self.loop = loop
         self.rows = {key: [State(-1.0, 0)] for key in range(keys)}
@@ -40,6 +41,9 @@ class Database:
         self.acknowledged = 0
         self.identity = Identity(1, 1, "0", "slot")
         self.is_up = True
+        self.is_waiting = is_synchronous  # whether commits wait until they are acknowledged,
+        self.is_waited_for = is_synchronous  # and a sample says so, to whoever has the slot
+        self.waiting: dict[int, tuple[int, float]] = {}  # by xid: position, and the gap after it was acknowledged
         self.xid = self.version = 0
 
     def commit(self, keys: list[int], gap: float) -> None:
@@ -52,7 +56,24 @@ class Database:
         self.hidden[self.xid] = dict.fromkeys(keys, self.version)
         self.append(Commit(self.xid, len(self.log) + 1, tuple(Change(TABLE, b"%d" % key) for key in keys)))
         self.loop.note("commit", self.xid, "of", keys, "version", self.version)
-        self.loop.after(gap, self.show, self.xid, self.identity)
+        if self.is_waiting:
+            self.waiting[self.xid] = len(self.log), gap
+        else:
+            self.loop.after(gap, self.show, self.xid, self.identity)
+
+    def switch(self, *, is_waiting: bool) -> None:
+        """Commits wait from now on, or no more; samples say so only while all of them do."""
+        self.is_waiting = self.is_waited_for = is_waiting
+        self.loop.note("commits wait" if is_waiting else "commits do not wait")
+        if not is_waiting:
+            self.release(len(self.log))
+
+    def release(self, position: int) -> None:
+        """What waited up to there waits no more, and is seen soon."""
+        for xid, (at, gap) in list(self.waiting.items()):
+            if at <= position:
+                del self.waiting[xid]
+                self.loop.after(gap, self.show, xid, self.identity)
 
     def append(self, entry: Commit | Message) -> None:
         self.log.append(entry)
@@ -75,9 +96,9 @@ class Database:
             raise Down
         return Snapshot(min(self.hidden, default=self.xid + 1), self.xid + 1, frozenset(self.hidden))
 
-    def sample(self, content: bytes) -> Snapshot:
+    def sample(self, content: bytes, holder: int) -> Snapshot:
         """A snapshot, and then a message in the log."""
-        snapshot = self.snapshot()
+        snapshot = replace(self.snapshot(), waits=self.is_waited_for and holder == self.holder)
         self.append(Message(len(self.log) + 1, content))
         return snapshot
 
@@ -108,6 +129,7 @@ class Database:
         """Need not be told again."""
         if holder == self.holder:
             self.acknowledged = max(self.acknowledged, position)
+            self.release(position)
 
     def leave(self, holder: int) -> None:
         """Gives the slot to whoever comes."""
@@ -124,6 +146,7 @@ class Database:
     def recover(self) -> None:
         self.is_up = True
         self.identity = Identity(1, self.identity.timeline, str(self.loop.now), "slot")
+        self.waiting.clear()
         for xid in sorted(self.hidden):
             self.show(xid)
         self.loop.note("database is back")
@@ -137,6 +160,7 @@ class Database:
                     self.rows[key].append(State(self.loop.now, version))
         gone = {entry.xid for entry in self.log[keep:] if isinstance(entry, Commit)}
         self.hidden = {xid: rows for xid, rows in self.hidden.items() if xid not in gone}
+        self.waiting.clear()
         del self.log[keep:], self.ready[keep:]
         self.acknowledged, self.holder, self.is_up = min(self.acknowledged, keep), 0, True
         self.identity = Identity(1, self.identity.timeline + 1, str(self.loop.now), "slot")

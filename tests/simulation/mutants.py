@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from forecache.coherence.beacons.doubts import Doubts
 from forecache.coherence.beacons.effects import Acknowledge, Effect
+from forecache.coherence.beacons.marks import Marks
+from forecache.coherence.beacons.pending import Pending
 from forecache.coherence.beacons.reader import UNKNOWN, Flush, Prove, Reader, Ticket
 from forecache.coherence.beacons.sequencer import Sequencer
 from forecache.coherence.beacons.shard import Entry, Meta, Reading
@@ -14,7 +17,7 @@ from forecache.coherence.changes import Change, Commit, Message, Snapshot
 from tests.simulation.valkey import FakeValkey
 from tests.simulation.world import World
 
-__all__ = ["CAUGHT", "MUTANTS", "Mutant"]
+__all__ = ["CAUGHT", "CAUGHT_SYNCHRONOUS", "MUTANTS", "SYNCHRONOUS", "Mutant"]
 
 Mutant = list[tuple[type, str, Any]]
 
@@ -72,8 +75,8 @@ def proves_with_the_same_beacon(self: Reader, done: int) -> float:
     return self._asked_at[at - 1] if at else UNKNOWN
 
 
-def proves_before_the_log_is_read(self: Reader, *arguments: Any) -> list[Any]:
-    effects = polled(self, *arguments)
+def proves_before_the_log_is_read(self: Reader, *arguments: Any, **options: bool) -> list[Any]:
+    effects = polled(self, *arguments, **options)
     meta = arguments[2].meta
     if meta is not None and meta.epoch == self.epoch and (at := self._proof(meta.done)) > UNKNOWN:
         effects.append(Prove(at, meta.done))
@@ -86,6 +89,52 @@ def skips_gaps(self: Reader, meta: Meta, entries: Sequence[Entry]) -> bool:
 
 def trusts_any_server(self: Reader, history: str) -> None:
     self._history = history
+
+
+marks_forsake, marks_hold, marks_tick, marks_answered = Marks.forsake, Marks.hold, Marks.tick, Marks.answered
+
+
+def waits_for_nobody(self: Marks, pending: Pending, changes: tuple[Change, ...]) -> None:
+    marks_hold(self, pending, changes)
+    self._end((pending,))
+
+
+def waits_for_no_reader(self: Marks, readers: Mapping[str, str]) -> None:
+    marks_answered(self, {})
+
+
+def waits_for_no_earlier_grant(self: Marks, now: float) -> bool:
+    marks_tick(self, now)
+    self._settled = True
+    self._resolve(now)
+    return True
+
+
+def waits_for_half_a_term(self: Marks, term: float) -> None:
+    marks_init(self, term / 2)
+
+
+marks_init = Marks.__init__
+
+
+def marks_nothing_anew(self: Marks) -> None:
+    """What was held in another epoch counts as marked in this one."""
+    held, waiting = dict(self._held), tuple(self._waiting)
+    marks_forsake(self)
+    self._held = {pending: (max(1, number), changes) for pending, (number, changes) in held.items()}
+    self._end(waiting)
+
+
+def knows_what_was_held_before(self: Reader, reading: Reading, epoch: str, position: int) -> list[Any]:
+    effects = begin(self, reading, epoch, position)
+    self._begun_at = 0
+    return effects
+
+
+def strikes_anybody(self: FakeValkey, keys: list[bytes], arguments: list[bytes], _: float) -> int:
+    for name in arguments[1::2]:
+        self.hashes.get(keys[1], {}).pop(name, None)
+    return 1
 
 
 def one(where: type, name: str, replaced: Callable[..., Any]) -> Mutant:
@@ -110,6 +159,20 @@ MUTANTS: dict[str, Mutant] = {
     "any server": one(Reader, "_forget_records", trusts_any_server),
 }
 
+# Those of synchronous mode.
+SYNCHRONOUS: dict[str, Mutant] = {
+    "nobody waits": one(Marks, "hold", waits_for_nobody),
+    "nothing is held": one(Reader, "holds", lambda self, change: False),
+    "no reader is waited for": one(Marks, "answered", waits_for_no_reader),
+    "earlier grants are not": one(Marks, "tick", waits_for_no_earlier_grant),
+    "half a term": one(Marks, "__init__", waits_for_half_a_term),
+    "no marks in new epochs": one(Marks, "forsake", marks_nothing_anew),
+    "held before us": one(Reader, "_begin", knows_what_was_held_before),
+    "no doubts": one(Doubts, "pass_by", lambda self, snapshot: bool((self._told or {}).clear())),
+    "struck unheard": one(FakeValkey, "expel", strikes_anybody),
+    "no end of proofs": one(Reader, "_begin", believes_what_was_proven),
+}
+
 # Those that a few hundred schedules notice, and a seed from which it does not take long.
 CAUGHT: dict[str, int] = {
     "no gate": 0,
@@ -125,4 +188,16 @@ CAUGHT: dict[str, int] = {
     "same beacon": 0,
     "log unread": 85,
     "no gaps": 5,
+}
+
+CAUGHT_SYNCHRONOUS: dict[str, int] = {
+    "nobody waits": 0,
+    "nothing is held": 0,
+    "no reader is waited for": 0,
+    "earlier grants are not": 15,
+    "half a term": 70,
+    "no marks in new epochs": 35,
+    "held before us": 0,
+    "no doubts": 340,
+    "no end of proofs": 25,
 }

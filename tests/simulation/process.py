@@ -9,7 +9,7 @@ from forecache.coherence.beacons.reader import Drop, Effect, Flush, Prove, Reade
 from forecache.coherence.beacons.shard import Reading
 from forecache.coherence.changes import EVERY, Change
 from forecache.serve.tier import Lease, Place, Value
-from forecache.serve.tiers.beacons import entries_of, poll
+from forecache.serve.tiers.beacons import entries_of, poll, tell
 from forecache.serve.tiers.layout import FILL, Told, found_at, value_of
 from tests.simulation.database import ABSENT_EVERY, TABLE, Down
 from tests.simulation.network import Line
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Process"]
 
 POLL = 0.005  # seconds between two looks at a log
+STRONG_POLL = 0.002  # the same of who answers strongly
 READ = 0.003  # between two reads
 LEASE = 0.05
 KEEP = 10.0
@@ -34,6 +35,8 @@ class Process:
         self.world, self.loop, self.database, self.name = world, world.loop, world.database, name
         self.readers = [Reader() for _ in world.sites]
         self.proven = [UNKNOWN for _ in world.sites]
+        self.strong_until = [UNKNOWN for _ in world.sites]
+        self.requests = 0
         self.copies: dict[int, tuple[int, float]] = {}  # version, and as of when it was read
         self.lines: dict[int, Line] = {}
         self.data: dict[int, Line] = {}
@@ -56,10 +59,18 @@ class Process:
         def told(answer: Any) -> None:
             if answer is not None:
                 reading, entries = entries_of(answer)
-                self.carry_out(shard, self.readers[shard].polled(connection, sent_at, reading, entries))
-            self.loop.after(POLL, self.ask_log, shard, line, connection)
+                reader = self.readers[shard]
+                self.carry_out(shard, reader.polled(connection, sent_at, reading, entries, is_known=answer[-1] == 1))
+                if entries and self.world.term:
+                    line.ask(tell(self.world.layouts[shard], reader.epoch, self.name, reader.position), lambda _: None)
+            pause = STRONG_POLL if self.world.term else POLL
+            self.loop.after(pause, self.ask_log, shard, line, connection)
 
-        line.ask((*poll(self.world.layouts[shard], position)[:-1], self.world.most), told)
+        self.requests += 1
+        name = self.name if self.world.term else ""
+        line.ask(
+            poll(self.world.layouts[shard], position, most=self.world.most, reader=name, request=self.requests), told
+        )
 
     def carry_out(self, shard: int, effects: Iterable[Effect]) -> None:
         for effect in effects:
@@ -70,15 +81,18 @@ class Process:
                     for change in changes:
                         assert change.key is not EVERY
                         self.copies.pop(int(change.key), None)  # type: ignore[call-overload]
-                case Prove(at, beacon):
+                case Prove(at, beacon, strong_until):
                     self.loop.note(self.name, "proves", at, "by beacon", beacon)
-                    self.proven[shard] = at
+                    self.proven[shard], self.strong_until[shard] = at, strong_until
 
     def read(self) -> None:
         """A read of some row: from here, from the shard, or from the database."""
         self.loop.after(self.loop.some(READ / 2, READ * 2), self.read)
         key = self.loop.chance.randrange(self.world.keys)
         shard = self.world.shard(key)
+        if self.world.term and self.loop.happens(0.5):
+            self.read_strongly(key, shard)
+            return
         if key in self.copies:
             version, read_at = self.copies[key]
             as_of = max(read_at, self.proven[shard])
@@ -89,6 +103,13 @@ class Process:
         if line is None or not line.is_open:
             line = self.data[shard] = Line(self.world.sites[shard], self)
         self.ask_shard(key, shard, line)
+
+    def read_strongly(self, key: int, shard: int) -> None:
+        """What is here, if it is what the database shows now; else what the database shows."""
+        if key in self.copies and self.loop.now <= self.strong_until[shard]:
+            self.check(key, self.copies[key][0], self.loop.now, "here, strongly")
+        else:
+            self.ask_database(key, shard, self.readers[shard].ticket(), None, None)
 
     def ask_shard(self, key: int, shard: int, line: Line) -> None:
         name, token = b"%d" % key, self.world.new_epoch()

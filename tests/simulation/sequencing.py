@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from forecache.coherence.beacons.effects import Acknowledge, Connect, Effect, Look, Sample, Stop
 from forecache.coherence.beacons.sequencer import Sequencer
 from forecache.coherence.changes import Change, Commit, Message
-from forecache.serve.tiers.beacons import command_of
+from forecache.serve.tiers.beacons import answer_of, command_of
 from tests.simulation.database import Down
 from tests.simulation.network import Line
 
@@ -33,7 +33,8 @@ class Candidate:
         self.name = name
         self.machine: Sequencer | None = None
         self.lines: dict[int, Line] = {}
-        self.answers: deque[tuple[int, Line, int | None]] = deque()
+        self.answers: deque[tuple[int, Line, Any]] = deque()
+        self.heard: deque[tuple[int, bytes]] = deque()
         self.inbox: list[Commit | Message] = []
         self.holder = self.position = self.terms = 0
         self.busy_until = 0.0
@@ -64,6 +65,7 @@ class Candidate:
             name=f"{self.name}-{self.terms}",
             new_epoch=self.world.new_epoch,
             beacon_seconds=BEACON,
+            term=self.world.term,
         )
         self.carry_out([*self.machine.source_opened(self.database.identity), *self.machine.start()])
 
@@ -78,11 +80,20 @@ class Candidate:
         while self.answers:
             shard, line, answer = self.answers.popleft()
             if self.lines.get(shard) is line:
-                self.carry_out(machine.lost(shard) if answer is None else machine.answered(shard, answer))
+                self.hear(machine)
+                self.carry_out(machine.lost(shard) if answer is None else machine.answered(shard, *answer_of(answer)))
+        self.hear(machine)
         self.carry_out(machine.tick(self.loop.now))
         if machine.stopped:
             self.loop.note(self.name, "steps back:", machine.stopped)
             self.step_back()
+
+    def hear(self, machine: Sequencer) -> None:
+        """What readers told meanwhile."""
+        while self.heard:
+            shard, told = self.heard.popleft()
+            epoch, reader, position = told.decode().split("|")
+            self.carry_out(machine.applied(shard, epoch, reader, int(position)))
 
     def fetch(self) -> list[Commit | Message]:
         """What the database tells; it was sent before a pause, and is read after it."""
@@ -140,7 +151,7 @@ class Candidate:
                         self.lines.pop(shard).is_open = False
                     self.loop.after(CONNECT, self.connect, machine, shard)
                 case Sample(content):
-                    todo.extend(machine.sampled(content, self.database.sample(content)))
+                    todo.extend(machine.sampled(content, self.database.sample(content, self.holder)))
                     self.busy_until = self.loop.now + self.loop.some(0.0, 0.003)
                 case Look():
                     todo.extend(machine.seen(self.database.snapshot()))
@@ -160,7 +171,14 @@ class Candidate:
             self.loop.after(STAND_BY, self.connect, machine, shard)
             return
         self.lines[shard] = line
+        if self.world.term:
+            line.server.listeners.append(lambda channel, told: self.listen(machine, shard, channel, told))
         self.carry_out(machine.connected(shard))
+
+    def listen(self, machine: Sequencer, shard: int, channel: bytes, told: bytes) -> None:
+        """Somebody published something; it may come late, or never."""
+        if channel == self.world.layouts[shard].readers() and self.machine is machine and self.loop.happens(0.8):
+            self.loop.after(self.loop.some(0.0001, 0.004), self.heard.append, (shard, told))
 
     def send(self, shard: int, command: tuple[Any, ...]) -> None:
         line = self.lines.get(shard)

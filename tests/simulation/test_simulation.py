@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.simulation.mutants import CAUGHT, MUTANTS
+from tests.simulation.mutants import CAUGHT, CAUGHT_SYNCHRONOUS, MUTANTS, SYNCHRONOUS, Mutant
 from tests.simulation.world import World, run
 
 SEEDS = 100_000
@@ -34,10 +34,29 @@ def test_a_seed_tells_the_same_story_again() -> None:
     assert len(stories[0]) > 50
 
 
+def test_no_schedule_of_synchronous_mode_answers_with_what_was_there_before() -> None:
+    began, strongly = time.monotonic(), 0
+    for seed in range(SEEDS):
+        if seed >= LEAST and time.monotonic() - began > SECONDS / 2:
+            break
+        strongly += run(seed, is_synchronous=True)["here, strongly"]
+    assert strongly > LEAST
+
+
 @pytest.mark.parametrize("name", CAUGHT)
 def test_a_missing_defence_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for where, attribute, replaced in MUTANTS[name]:
+    look_for(MUTANTS[name], CAUGHT[name], monkeypatch, is_synchronous=False)
+
+
+@pytest.mark.parametrize("name", CAUGHT_SYNCHRONOUS)
+def test_a_missing_defence_of_synchronous_mode_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    look_for(SYNCHRONOUS[name], CAUGHT_SYNCHRONOUS[name], monkeypatch, is_synchronous=True)
+
+
+def look_for(mutant: Mutant, first: int, monkeypatch: pytest.MonkeyPatch, *, is_synchronous: bool) -> None:
+    """Runs schedules without a defence, until one is violated."""
+    for where, attribute, replaced in mutant:
         monkeypatch.setattr(where, attribute, replaced)
     with pytest.raises(AssertionError, match="proven as of"):
-        for seed in range(CAUGHT[name], CAUGHT[name] + 300):
-            run(seed)
+        for seed in range(first, first + 300):
+            run(seed, is_synchronous=is_synchronous)

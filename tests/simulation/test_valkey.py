@@ -9,8 +9,20 @@ import pytest
 import valkey as client
 
 from forecache.serve.tier import Place
-from forecache.serve.tiers.beacons import APPLY, BEACON_SCRIPTS, BEGIN, DISTRUST, END, OPEN, poll
-from forecache.serve.tiers.layout import FILL, RELEASE, SCRIPTS, Layout
+from forecache.serve.tiers.beacons import (
+    APPLY,
+    BEACON_SCRIPTS,
+    BEGIN,
+    DISTRUST,
+    END,
+    EXPEL,
+    MARK,
+    OPEN,
+    ROLL,
+    poll,
+    tell,
+)
+from forecache.serve.tiers.layout import FILL, READ, RELEASE, SCRIPTS, Layout
 from tests.servers import Valkey
 from tests.simulation.valkey import FakeValkey
 
@@ -20,20 +32,26 @@ COMMANDS = 400
 
 def a_command(chance: Random, layout: Layout, epochs: list[str], fills: list[bytes], number: int) -> tuple[Any, ...]:
     """Any command that is known, often of a state or a lease that is there."""
-    meta, log = layout.meta(), layout.log()
+    meta, log, readers = layout.meta(), layout.log(), layout.readers()
     keys = [layout.place(Place("t", name)) for name in (b"a", b"b")]
     epoch, lease = chance.choice(epochs), chance.choice(fills or [b"none"])
     ended = chance.sample([*keys, layout.epoch("t")], chance.randrange(3))
     token, value = f"{chance.getrandbits(128):032x}", b"V|" + lease[2:34] + b"|%016x|payload" % chance.randrange(5)
     reads = layout.read("t", chance.sample([b"a", b"b"], 2), token=token, lease=1000, since=chance.randrange(5))
     commands = [
-        (1, OPEN.command([meta, log], [token])),
-        (6, APPLY.command([meta, log, *ended], [epochs[-1], number, b"entry", 100_000])),
-        (1, APPLY.command([meta, log, *ended], [epoch, number + chance.randrange(2), b"entry", 100_000])),
+        (1, OPEN.command([meta, log, readers], [token])),
+        (6, APPLY.command([meta, log, *ended], [epochs[-1], number, b"entry", b"held", 100_000])),
+        (1, APPLY.command([meta, log, *ended], [epoch, number + chance.randrange(2), b"entry", b"", 100_000])),
+        (2, MARK.command([meta, log, readers], [epochs[-1], number, b"held", 100_000])),
+        (1, MARK.command([meta, log, readers], [epoch, number + chance.randrange(2), b"held", 100_000])),
+        (1, ROLL.command([meta, readers], [epoch])),
+        (1, EXPEL.command([meta, readers], [epoch, "left", f"{chance.randrange(6)}|0", "right", "9|9"])),
+        (1, tell(layout, epoch, "left", 1)),
         (3, BEGIN.command([meta], [epoch])),
-        (3, END.command([meta], [epoch, chance.randrange(9), chance.randrange(99)])),
+        (3, END.command([meta], [epoch, chance.randrange(9), chance.randrange(99), 300, chance.randrange(9)])),
         (4, FILL.command([chance.choice(keys)], [lease, value, LONG])),
-        (4, (*poll(layout, chance.randrange(6))[:-1], chance.choice([1, 3, 1000]))),
+        (4, poll(layout, chance.randrange(6), most=chance.choice([1, 3, 1000]))),
+        (2, poll(layout, chance.randrange(6), reader=chance.choice(["left", "right"]))),
         (1, DISTRUST.command([meta], [epoch])),
         (1, RELEASE.command(keys, [lease, chance.choice(fills or [b"none"])])),
         (8, reads),
@@ -64,8 +82,10 @@ def test_it_answers_as_a_real_one(seed: int, valkey: Valkey) -> None:
             if command[1] == OPEN.hash:
                 number = 1
                 epochs.append(command[-1])
-            elif command[1] == APPLY.hash and expected == 1:
+            elif (command[1] == APPLY.hash and expected == 1) or (
+                command[1] == MARK.hash and isinstance(expected, list)
+            ):
                 number += 1
-            elif isinstance(expected, list) and len(expected) > 3 and 0 in expected[3:]:
+            elif command[1] == READ.hash and 0 in expected[3:]:
                 fills.append(b"L|" + expected[0] + b"|" + command[-3].encode())
                 del fills[:-4]

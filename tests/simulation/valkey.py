@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from forecache.serve.tiers.beacons import APPLY, BEGIN, DISTRUST, END, OPEN, POLL
+from forecache.serve.tiers.beacons import APPLY, BEGIN, DISTRUST, END, EXPEL, MARK, OPEN, POLL, ROLL, TELL
 from forecache.serve.tiers.layout import FILL, READ, RELEASE
 
 __all__ = ["FakeValkey"]
@@ -25,13 +25,16 @@ class FakeValkey:
         self.is_up = True
         self.values: dict[bytes, bytes] = {}
         self.ends: dict[bytes, float] = {}
-        self.logs: dict[bytes, list[tuple[int, bytes]]] = {}
+        self.logs: dict[bytes, list[tuple[int, bytes, bytes]]] = {}
+        self.hashes: dict[bytes, dict[bytes, bytes]] = {}
+        self.listeners: list[Callable[[bytes, bytes], None]] = []
 
     def copy(self, history: str) -> FakeValkey:
         """A server that begins with what this one holds."""
         other = FakeValkey(history, self.kept)
         other.values, other.ends = dict(self.values), dict(self.ends)
         other.logs = {key: list(entries) for key, entries in self.logs.items()}
+        other.hashes = {key: dict(fields) for key, fields in self.hashes.items()}
         return other
 
     def run(self, command: tuple[Any, ...], now: float) -> Any:
@@ -58,7 +61,8 @@ class FakeValkey:
 
     def open(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
         self.logs.pop(keys[1], None)
-        self.set(keys[0], arguments[0] + b"|0|0|0|0")
+        self.hashes[keys[2]] = {b"": arguments[0]}
+        self.set(keys[0], arguments[0] + b"|0|0|0|0|0|0")
         return 1
 
     def mine(self, meta: bytes, epoch: bytes) -> list[bytes] | int:
@@ -81,10 +85,51 @@ class FakeValkey:
             return GONE
         for key in keys[2:]:
             self.delete(key)
+        self.note(keys, parts, arguments[1], (arguments[2], arguments[3]))
+        return 1
+
+    def note(self, keys: list[bytes], parts: list[bytes], number: bytes, entry: tuple[bytes, bytes]) -> None:
         entries = self.logs.setdefault(keys[1], [])
-        entries.append((number, arguments[2]))
+        entries.append((int(number), *entry))
         del entries[: -self.kept]
-        self.set(keys[0], b"|".join([*parts[:4], arguments[1]]))
+        self.set(keys[0], b"|".join([*parts[:4], number, *parts[5:]]))
+
+    def mark(self, keys: list[bytes], arguments: list[bytes], _: float) -> Any:
+        parts = self.mine(keys[0], arguments[0])
+        if isinstance(parts, int):
+            return parts
+        if int(arguments[1]) != int(parts[4]) + 1:
+            return GONE
+        self.note(keys, parts, arguments[1], (b"", arguments[2]))
+        self.publish(keys[1], arguments[1])
+        return self.readers(keys[2], arguments[0])
+
+    def publish(self, channel: bytes, content: bytes) -> None:
+        for listener in self.listeners:
+            listener(channel, content)
+
+    def readers(self, key: bytes, epoch: bytes) -> Any:
+        fields = self.hashes.get(key, {})
+        if fields.get(b"") != epoch:
+            return GONE
+        return [1, [part for name, value in fields.items() if name for part in (name, value)]]
+
+    def roll(self, keys: list[bytes], arguments: list[bytes], _: float) -> Any:
+        parts = self.mine(keys[0], arguments[0])
+        return parts if isinstance(parts, int) else self.readers(keys[1], arguments[0])
+
+    def expel(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
+        parts = self.mine(keys[0], arguments[0])
+        if isinstance(parts, int):
+            return parts
+        fields = self.hashes.get(keys[1], {})
+        for name, heard in zip(arguments[1::2], arguments[2::2], strict=True):
+            if fields.get(name) == heard:
+                del fields[name]
+        return 1
+
+    def tell(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
+        self.publish(keys[1], b"|".join(arguments))
         return 1
 
     def begin(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
@@ -99,14 +144,18 @@ class FakeValkey:
         parts = self.mine(keys[0], arguments[0])
         if isinstance(parts, int):
             return parts
-        self.set(keys[0], b"|".join([*parts[:2], *arguments[1:3], parts[4]]))
+        self.set(keys[0], b"|".join([*parts[:2], *arguments[1:3], parts[4], *arguments[3:5]]))
         return 1
 
     def poll(self, keys: list[bytes], arguments: list[bytes], _: float) -> list[Any]:
         first, most = int(arguments[0]), int(arguments[1])
-        entries = [(number, entry) for number, entry in self.logs.get(keys[1], ()) if number >= first][:most]
-        told = [[b"%d-1" % number, [b"i", entry]] for number, entry in entries]
-        return [self.history.encode(), self.values.get(keys[0], b""), told]
+        meta, readers = self.values.get(keys[0], b""), self.hashes.get(keys[2], {})
+        is_known = len(arguments) > 2 and meta != b"" and readers.get(b"") == meta[:32]
+        if is_known:
+            readers[arguments[2]] = arguments[3]
+        entries = [entry for entry in self.logs.get(keys[1], ()) if entry[0] >= first][:most]
+        told = [[b"%d-1" % number, [b"i", ended, b"h", held]] for number, ended, held in entries]
+        return [self.history.encode(), meta, told, int(is_known)]
 
     def distrust(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
         return int(self.values.get(keys[0], b"")[:32] == arguments[0] and self.delete(keys[0]))
@@ -157,6 +206,10 @@ class FakeValkey:
 COMMANDS: dict[str, Callable[[FakeValkey, list[bytes], list[bytes], float], Any]] = {
     OPEN.hash: FakeValkey.open,
     APPLY.hash: FakeValkey.apply,
+    MARK.hash: FakeValkey.mark,
+    ROLL.hash: FakeValkey.roll,
+    EXPEL.hash: FakeValkey.expel,
+    TELL.hash: FakeValkey.tell,
     BEGIN.hash: FakeValkey.begin,
     END.hash: FakeValkey.end,
     POLL.hash: FakeValkey.poll,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 from forecache.coherence.beacons.shard import Reading
 from forecache.serve.tiers.layout import Layout, reading_of
@@ -14,16 +15,19 @@ from tests.simulation.sequencing import Candidate
 
 __all__ = ["World", "run"]
 
-SECONDS = 0.1  # of one schedule
+SECONDS = 0.1  # of one schedule; where commits wait, LONGER
+TERM = 0.04  # in which processes may answer strongly, where commits wait
+LONGER = 0.25
 EVER = float("inf")
 
 
 class World:
     """All of it, with names that tell nodes apart."""
 
-    def __init__(self, seed: int, *, is_traced: bool = False) -> None:
+    def __init__(self, seed: int, *, is_synchronous: bool = False, is_traced: bool = False) -> None:
         """Before anything happens."""
         self.seed = seed
+        self.term, self.seconds = (TERM, LONGER) if is_synchronous else (0.0, SECONDS)
         self.loop = Loop(seed, is_traced=is_traced)
         chance = self.loop.chance
         self.counts = Counter[str]()
@@ -37,12 +41,13 @@ class World:
         kept = chance.choice([1000, 1000, 1, 3])
         self.sites = [Site(self.loop, kept) for _ in range(chance.choice([1, 1, 2]))]
         self.layouts = [Layout("n", shard) for shard in range(len(self.sites))]
-        self.database = Database(self.loop, self.keys)
+        self.database = Database(self.loop, self.keys, is_synchronous=is_synchronous)
         self.candidates = [Candidate(self, name) for name in ("one", "other")]
         self.processes = [Process(self, name) for name in ("left", "right")]
         self.loop.after(0.0, self.write)
         for _ in range(chance.choice([0, 1, 2, 4])):
-            self.loop.after(self.loop.some(0.01, 0.8 * SECONDS), chance.choice(FAULTS), self)
+            faults = (*FAULTS, World.switch_off) if is_synchronous else FAULTS
+            self.loop.after(self.loop.some(0.01, 0.8 * self.seconds), chance.choice(faults), self)
 
     def shard(self, key: int) -> int:
         """Where a row is."""
@@ -71,7 +76,7 @@ class World:
 
     def run(self) -> Counter[str]:
         """Until the end; raises when a law is violated."""
-        self.loop.run(SECONDS)
+        self.loop.run(self.seconds)
         self.counts["commits"] = self.database.version
         return self.counts
 
@@ -126,10 +131,21 @@ class World:
             candidate.kill()
 
     def crash(self) -> None:
-        self.database.crash(self.loop.some(0.005, 0.04))
+        self.database.crash(self.term + self.loop.some(0.005, 0.04))
 
     def promote(self) -> None:
-        self.database.promote(self.loop.chance.randrange(6))
+        """Synchronous copies are still believed for a term after the last beacon."""
+        if self.database.is_up and self.term:
+            self.database.is_up, self.database.holder = False, 0
+            self.loop.after(self.term, self.database.promote, self.loop.chance.randrange(6))
+        elif self.database.is_up or not self.term:
+            self.database.promote(self.loop.chance.randrange(6))
+
+    def switch_off(self) -> None:
+        """An operator lets commits wait no more: first samples say so, and when the term is over they do not wait."""
+        self.database.is_waited_for = False
+        self.loop.after(self.term, partial(self.database.switch, is_waiting=False))
+        self.loop.after(self.term + self.loop.some(0.001, 0.03), partial(self.database.switch, is_waiting=True))
 
     def distrust(self) -> None:
         """Somebody fences a shard."""
@@ -154,6 +170,6 @@ FAULTS = (
 )
 
 
-def run(seed: int) -> Counter[str]:
+def run(seed: int, *, is_synchronous: bool = False) -> Counter[str]:
     """The schedule of a seed."""
-    return World(seed).run()
+    return World(seed, is_synchronous=is_synchronous).run()

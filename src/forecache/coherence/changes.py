@@ -56,6 +56,7 @@ class Snapshot:
     xmin: int  # all below it had ended
     xmax: int  # none from it on had
     running: frozenset[int]  # those between that had not
+    waits: bool = False  # whether every commit waited for whoever asked for this snapshot, and does until it stops
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -63,6 +63,12 @@ class Watch(Protocol):
     def contains(self, token: str) -> bool:
         """Whether all copies surely contain what a token of `Database.token` stands for."""
 
+    def vouches(self, at: float) -> bool:
+        """Whether copies that are looked up after this call are what the database shows at a moment that is now."""
+
+    def holds(self, table: str, key: Hashable) -> bool:
+        """Whether no copy of a row may be made now."""
+
     def proven_at(self) -> float:
         """The latest moment of `now()` at which all copies were surely current; minus infinity if unknown."""
 
@@ -109,6 +115,14 @@ class Ageing:
 
     def contains(self, token: str) -> bool:
         """Unknown."""
+        return False
+
+    def vouches(self, at: float) -> bool:
+        """Nobody does."""
+        return False
+
+    def holds(self, table: str, key: Hashable) -> bool:
+        """Never."""
         return False
 
     def proven_at(self) -> float:

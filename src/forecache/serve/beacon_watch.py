@@ -18,16 +18,18 @@ from forecache.coherence.watch import Holder
 from forecache.forks import renew_after_fork
 from forecache.keys import decode_key, encode_key
 from forecache.serve.tier import Place
-from forecache.serve.tiers.beacons import distrust, entries_of, poll
+from forecache.serve.tiers.beacons import distrust, entries_of
 from forecache.serve.tiers.lane import Lane, LaneError
 from forecache.serve.tiers.routes import Node
 from forecache.serve.tiers.valkey import ValkeyTier
+from forecache.serve.vouching import Vouching
 
 __all__ = ["BeaconWatch"]
 
 POLL_SECONDS: Final = 0.01  # between two looks at the log
 IDLE_SECONDS: Final = 0.25  # the same, where no sequencer is
 RETRY_SECONDS: Final = 0.05  # after a connection failed
+KNOWN_AT: Final = 3  # where an answer says whether the sequencer waits for us
 DROPPED: Final = 16  # rows that ended last, remembered for an audit
 UNKNOWN: Final = float("-inf")
 
@@ -86,6 +88,19 @@ class BeaconWatch:
         while self._dropped and len(dropped) < DROPPED:
             dropped[self._dropped.popleft()] = None
         return list(dropped)
+
+    def vouches(self, at: float) -> bool:
+        """Whether copies that are looked up from now on are what the database shows at a moment that is now."""
+        self._ensure()
+        return self._vouching.reaches(at)
+
+    def holds(self, table: str, key: Hashable) -> bool:
+        """Whether no copy of a row may be made, as a commit wrote it that cannot be seen yet."""
+        if not any(reader.held for reader in self._readers):
+            return False
+        name = encode_key(key)
+        with self._lock:
+            return self._readers[self._shard(table, name)].holds(Change(table, name))
 
     def proven_at(self) -> float:
         """The latest moment at which all copies were surely current."""
@@ -163,6 +178,7 @@ class BeaconWatch:
         self.proof.tell(UNKNOWN)
         self._lock = threading.RLock()
         self._readers = [Reader() for _ in range(self._routes.shards)]
+        self._vouching = Vouching(self._routes)
         self._proven = [UNKNOWN] * len(self._readers)
         if self.standing is not None:
             self.standing.tell(self.epoch, self.number)
@@ -199,9 +215,10 @@ class BeaconWatch:
                 retry_at = now() + RETRY_SECONDS
                 self._connect(server, lanes, missing)
             is_more = self._poll_all(lanes, missing)
-            if not is_more:
+            if not is_more and not self._vouching.pause(server, next(iter(lanes), None), POLL_SECONDS):
                 leads = any(self._readers[shard].epoch for shard in self._routes.shards_of(server))
                 stop.wait(POLL_SECONDS if leads else IDLE_SECONDS)
+        self._vouching.close(server)
         for lane, _ in lanes.values():
             lane.close()
 
@@ -235,14 +252,19 @@ class BeaconWatch:
     def _poll(self, lane: Lane, connections: dict[int, int]) -> bool:
         """Asks one node for its shards; whether an answer did not hold all."""
         sent_at = now()
-        lane.send([poll(self._routes.layout(shard), self._readers[shard].position) for shard in connections])
-        is_more = False
+        lane.send([self._vouching.poll(shard, self._readers[shard]) for shard in connections])
+        is_more, held = False, list[int]()
         for shard, connection in connections.items():
-            reading, entries = entries_of(lane.receive())
+            answer = lane.receive()
+            reading, entries = entries_of(answer)
             with self._lock:
                 reader = self._readers[shard]
-                self._carry_out(shard, reader.polled(connection, sent_at, reading, entries))
+                is_known = answer[KNOWN_AT] == 1
+                self._carry_out(shard, reader.polled(connection, sent_at, reading, entries, is_known=is_known))
+                held += [shard] if is_known and any(entry.held for entry in entries) else []
                 is_more = is_more or (reading.meta is not None and reading.meta.last > reader.position)
+        if held:
+            lane.ask([self._vouching.tell(shard, self._readers[shard]) for shard in held])
         return is_more
 
     def _carry_out(self, shard: int, effects: Iterable[Effect]) -> None:
@@ -254,8 +276,9 @@ class BeaconWatch:
                 case Drop(changes):
                     for change in changes:
                         self._drop(change)
-                case Prove(at, _):
+                case Prove(at, _, strong_until):
                     self._proven[shard] = at
+                    self._vouching.prove(shard, strong_until)
                     self.proof.tell(min(self._proven))
                     self.contained = min(reader.xmin for reader in self._readers)
                     if self.standing is not None:

@@ -127,6 +127,8 @@ class ReadPath:
         """Copies that are here and good enough."""
         found = {}
         proven_at = self.watch.proven_at()  # asked before the lookups: what is found then is as new
+        if level.kind == "strong" and self.watch.vouches(began):
+            proven_at = began
         for key in keys:
             copy = self._copies.cache.get((table.name, key))
             if copy is not None and began - (as_of := max(copy.read_at, proven_at)) <= level.seconds:
@@ -211,7 +213,8 @@ class ReadPath:
             raise
         else:
             for key, flight in flights.items():
-                self._copies.land(table.name, key, flight, found[key])
+                is_held = self.watch.holds(table.name, key)
+                self._copies.land(table.name, key, flight, found[key]._replace(ttl=0.0) if is_held else found[key])
             return found
         finally:
             inside.reset(token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import select
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -17,7 +18,7 @@ from forecache.coherence.changes import EVERY, Change, ChangeSource, Commit, Ide
 from forecache.errors import KeyTypeError, OriginError, SourceBusyError
 from forecache.keys import encode_key
 from forecache.serve.tier import Place
-from forecache.serve.tiers.beacons import command_of
+from forecache.serve.tiers.beacons import answer_of, command_of
 from forecache.serve.tiers.lanes import Lanes
 from forecache.serve.tiers.layout import new_token
 from forecache.serve.tiers.valkey import ValkeyTier
@@ -26,6 +27,7 @@ __all__ = ["Sequencing", "SequencingStats"]
 
 POLL_SECONDS: Final = 0.002  # for the log of the database, while shards may answer
 STAND_BY_SECONDS: Final = 0.2  # between two attempts to lead
+EAGER_SECONDS: Final = 0.05  # the same where all commits wait
 RETRY_SECONDS: Final = 0.5  # between two attempts to reach the database
 MOST_WAITING: Final = 2_000  # commands without an answer; beyond it the database's log waits
 logger = logging.getLogger("forecache")
@@ -39,32 +41,44 @@ class SequencingStats:
     commits: int = 0
     changes: int = 0
     epochs: int = 0  # that began, over all shards
+    evaded: int = 0  # commits that were to wait for us, and could be seen before we let them
     backlog: int = 0  # commands without an answer, and commits that cannot be seen yet
 
 
 class Sequencing:
     """One candidate. Run it in a thread or process of its own; any number may stand by."""
 
-    def __init__(self, source: ChangeSource, tier: ValkeyTier, *, beacon_seconds: float = BEACON_SECONDS) -> None:
+    def __init__(
+        self,
+        source: ChangeSource,
+        tier: ValkeyTier,
+        *,
+        beacon_seconds: float = BEACON_SECONDS,
+        term: float = 0.0,
+    ) -> None:
         """Does nothing yet.
 
         Args:
             source: of the database's commits; who holds it open leads.
             tier: the shared tier, with namespace.
             beacon_seconds: between two beacons: half of it is a part of the age of every answer.
+            term: seconds for which processes may answer strongly after a proof, if the source is a synchronous
+                standby: then each commit waits until none of them answers with what was there before, which takes at
+                most as long. All candidates have to have the same.
         """
         self._source = source
         self._routes = tier.routes()
         self._home = tier.shard
-        self._beacon_seconds = beacon_seconds
-        self._commits = self._changes = self._epochs = 0
+        self._beacon_seconds, self._term = beacon_seconds, term
+        self._commits = self._changes = self._epochs = self._evaded = 0
         self._machine: Sequencer | None = None
 
     def stats(self) -> SequencingStats:
         """What happened so far."""
         machine = self._machine
         backlog = 0 if machine is None else machine.backlog
-        return SequencingStats(machine is not None, self._commits, self._changes, self._epochs, backlog)
+        evaded = self._evaded + (0 if machine is None else machine.evaded)
+        return SequencingStats(machine is not None, self._commits, self._changes, self._epochs, evaded, backlog)
 
     def run(self, stop: threading.Event) -> None:
         """Stands by and leads, until told to stop.
@@ -81,12 +95,12 @@ class Sequencing:
                 if told != "busy":
                     logger.info("another sequencer leads; this one stands by")
                 told = "busy"
-                stop.wait(STAND_BY_SECONDS)
+                stop.wait(EAGER_SECONDS if self._term else STAND_BY_SECONDS)
             except OriginError as error:  # unavailable, or another than it was: its tables, its log
                 if told != "away":
                     logger.warning("the database cannot be followed, and nothing is proven until it can: %s", error)
                 told = "away"
-                stop.wait(RETRY_SECONDS)
+                stop.wait(EAGER_SECONDS if self._term else RETRY_SECONDS)
         self._routes.close()
 
     def _lead(self, stop: threading.Event) -> None:
@@ -94,7 +108,8 @@ class Sequencing:
         try:
             self._lead_over(self._source.open(), stop)
         finally:
-            self._machine = None
+            machine, self._machine = self._machine, None
+            self._evaded += 0 if machine is None else machine.evaded
             self._source.close()
 
     def _lead_over(self, identity: Identity, stop: threading.Event) -> None:
@@ -105,8 +120,9 @@ class Sequencing:
             name=secrets.token_hex(8),
             new_epoch=self._new_epoch,
             beacon_seconds=self._beacon_seconds,
+            term=self._term,
         )
-        with Lanes(self._routes) as lanes:
+        with Lanes(self._routes, hears=self._term > 0) as lanes:
             leading = Leading(machine, self._source, lanes)
             leading.carry_out([*machine.source_opened(identity), *machine.start()])
             self._machine = machine
@@ -145,19 +161,30 @@ class Leading:
     def step(self, named: Callable[[Iterable[Commit | Message]], list[Commit | Message]]) -> None:
         """One round: what the database tells, what the shards answer, and what is due."""
         machine, lanes = self._machine, self._lanes
+        seconds = self._wait(POLL_SECONDS)
         is_behind = lanes.waiting > MOST_WAITING
         items: list[Commit | Message] = []
         if is_behind:
             lanes.wait(POLL_SECONDS)
         else:
-            items = self._source.poll(POLL_SECONDS)
+            items = self._source.poll(seconds)
         if items:
             self.carry_out(machine.told(named(items)))
         for shard in lanes.connected():
             self.carry_out(machine.connected(shard))
         for shard, answer in lanes.answers():
-            self.carry_out(machine.lost(shard) if answer is None else machine.answered(shard, answer))
+            self.carry_out(machine.lost(shard) if answer is None else machine.answered(shard, *answer_of(answer)))
+        for told in lanes.heard():
+            self.carry_out(machine.applied(*told))
         self.carry_out(machine.tick(now()))
+
+    def _wait(self, seconds: float) -> float:
+        """Waits for whoever says something first; how long the database may be waited for after that."""
+        fileno = getattr(self._source, "fileno", None)
+        if fileno is None:
+            return seconds
+        select.select([fileno(), *self._lanes.filenos()], [], [], seconds)
+        return 0.0
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
         """In their order; what follows from one comes before the next."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -83,15 +84,26 @@ def shortened(statement: str) -> str:
 
 
 def switch(patient: Patient, to: Literal["on", "off"]) -> None:
-    """Switches synchronous mode."""
-    from forecache.coherence.postgresql.synchronous import STANDBY, switch_off, switch_on
+    """Switches synchronous mode, so that no strong answer is wrong meanwhile.
+
+    While we hold a lock, no sample lets copies answer strongly; when a term has passed, none does any more. And only
+    when all processes of the server have read the setting may they answer again.
+    """
+    from forecache.coherence.beacons.marks import TERM_SECONDS
+    from forecache.coherence.postgresql.synchronous import RELOAD_SECONDS, STANDBY, SWITCH, switch_off, switch_on
 
     asking = patient.connect()
     try:
         names = asking.ask("SHOW synchronous_standby_names")[0][0]
         followers = asking.ask("SELECT count(*) FROM pg_stat_replication WHERE application_name = %s", [STANDBY])[0][0]
-        for statement in switch_on(names, followers) if to == "on" else switch_off(names):
+        statements = switch_on(names, followers) if to == "on" else switch_off(names)
+        if not statements:
+            return
+        asking.ask("SELECT pg_advisory_lock(%s)", [SWITCH])
+        time.sleep(2 * TERM_SECONDS)
+        for statement in statements:
             asking.ask(statement)
+        time.sleep(RELOAD_SECONDS)
     finally:
         asking.close()
 

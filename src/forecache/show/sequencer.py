@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from forecache.errors import ConfigurationError
+
 if TYPE_CHECKING:
+    from forecache.coherence.changes import ChangeSource
     from forecache.serve.sequencing import Sequencing
 
 __all__ = ["attach"]
@@ -34,14 +37,21 @@ def sequencer(
     without_slot: Annotated[
         bool, typer.Option("--without-slot", help="Changes are noted by triggers, where the log cannot be read.")
     ] = False,
+    synchronous: Annotated[
+        bool,
+        typer.Option("--synchronous", help="Commits wait until no process answers with what was there before."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what goes wrong.")] = False,
 ) -> None:
     """Tell a shared tier what a PostgreSQL database commits, so that every copy can prove its age.
 
-    Start several: one leads, and another takes over when it dies. It ends by SIGTERM or Ctrl-C.
+    Start several: one leads, and another takes over when it dies. It ends by SIGTERM or Ctrl-C. With --synchronous,
+    which all of them need then, commits wait as soon as forecache doctor --synchronous on says so.
     """
+    from forecache.coherence.beacons.marks import TERM_SECONDS
     from forecache.coherence.postgresql.log_source import LogSource
     from forecache.coherence.postgresql.notes_source import NotesSource
+    from forecache.coherence.postgresql.synchronous import STANDBY, SYNCHRONOUS_SILENCE
     from forecache.serve.origins.postgresql import PostgresqlOrigin
     from forecache.serve.sequencing import Sequencing
     from forecache.serve.tiers.valkey import ValkeyTier
@@ -52,8 +62,17 @@ def sequencer(
     tables = {name: database.table(name).key for name in table}
     database.close()
     tier = ValkeyTier.connect(shared, namespace=namespace)
-    source = NotesSource(origin, tables) if without_slot else LogSource(origin, tables, slot=slot)
-    running = Sequencing(source, tier, beacon_seconds=parse_ttl(beacon))
+    if without_slot and synchronous:
+        raise ConfigurationError("commits wait for whoever reads the log; leave --without-slot or --synchronous out")
+    source: ChangeSource
+    if without_slot:
+        source = NotesSource(origin, tables)
+    elif synchronous:
+        source = LogSource(origin, tables, slot=slot, standby=STANDBY, silence=SYNCHRONOUS_SILENCE)
+    else:
+        source = LogSource(origin, tables, slot=slot)
+    term = TERM_SECONDS if synchronous else 0.0
+    running = Sequencing(source, tier, beacon_seconds=parse_ttl(beacon), term=term)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

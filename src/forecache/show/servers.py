@@ -259,12 +259,12 @@ class Sequencer(Server):
     """What proves how current copies of a table are: `forecache sequencer` over a database and a shared tier."""
 
     name = "sequencer"
-    ready = ("sequencer leads", "cannot be followed")
+    ready = ("sequencer leads", "cannot be followed", "stands by")
 
-    def __init__(self, origin: str, shared: str, table: str) -> None:
-        """With the URLs of both."""
+    def __init__(self, origin: str, shared: str, table: str, *options: str) -> None:
+        """With the URLs of both, and other options of the command."""
         super().__init__()
-        self._options = ("--origin", origin, "--shared", shared, "--table", table)
+        self._options = ("--origin", origin, "--shared", shared, "--table", table, *options)
 
     @property
     def place(self) -> str:

@@ -6,7 +6,7 @@ import valkey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forecache.coherence.beacons.effects import FENCED, GONE, Apply, Begin, Effect, End, Open
+from forecache.coherence.beacons.effects import FENCED, GONE, Apply, Begin, Effect, End, Mark, Open, Roll
 from forecache.coherence.changes import EVERY, Change
 from forecache.serve.tier import Fill, Lease, Value
 from forecache.serve.tiers.beacons import BEACON_SCRIPTS, command_of, distrust, entries_of, packed, poll, unpacked
@@ -20,12 +20,15 @@ TEXT = st.text(st.characters(exclude_categories=[]), max_size=8)
 CHANGES = st.lists(st.builds(Change, TEXT, st.one_of(st.just(EVERY), st.binary(max_size=300))), max_size=6)
 EPOCHS = ("a" * 32, "b" * 32)
 epochs = st.sampled_from(EPOCHS)
+numbers, held = st.integers(0, 300), st.sampled_from([(), (Change("t", b"i1"),), (Change("t", EVERY),)])
 effects = st.lists(
     st.one_of(
         st.builds(Open, st.just(0), epochs),
         st.builds(Begin, st.just(0), epochs),
-        st.builds(End, st.just(0), epochs, st.integers(0, 9), st.integers(0, 2**40)),
-        st.builds(Apply, st.just(0), epochs, st.just(0), st.just((Change("t", b"i1"),))),
+        st.builds(End, st.just(0), epochs, st.integers(0, 9), st.integers(0, 2**40), numbers, numbers),
+        st.builds(Apply, st.just(0), epochs, st.just(0), st.just((Change("t", b"i1"),)), held),
+        st.builds(Mark, st.just(0), epochs, st.just(0), held),
+        st.builds(Roll, st.just(0), epochs),
         st.none(),
     ),
     max_size=12,
@@ -53,7 +56,7 @@ def test_a_server_does_what_the_model_of_a_shard_does(server: Valkey, wanted: li
             model.meta = None if gone else model.meta
             continue
         number = 1 if model.meta is None else model.meta.last + 1
-        effect = each._replace(number=number) if isinstance(each, Apply) else each
+        effect = each._replace(number=number) if isinstance(each, (Apply, Mark)) else each
         assert real.ask([command_of(effect, layout)]) == [model.run(effect)]
         [answer] = real.ask([poll(layout, 0)])
         reading, entries = entries_of(answer)
@@ -101,4 +104,4 @@ def test_values_come_with_the_state_of_their_shard(server: Valkey, connect: Tier
     found = look(tier, b"i2")
     assert isinstance(found, Value)
     assert found.reading is not None
-    assert found.reading.meta == (EPOCHS[0], 1, 1, 77, 0)
+    assert found.reading.meta == (EPOCHS[0], 1, 1, 77, 0, 0, 0)

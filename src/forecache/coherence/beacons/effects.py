@@ -15,8 +15,11 @@ __all__ = [
     "Connect",
     "Effect",
     "End",
+    "Expel",
     "Look",
+    "Mark",
     "Open",
+    "Roll",
     "Sample",
     "Stop",
 ]
@@ -45,6 +48,31 @@ class Apply(NamedTuple):
     epoch: str
     number: int  # of the entry
     changes: tuple[Change, ...]
+    held: tuple[Change, ...] = ()  # those of them that other commits, which cannot be seen yet, still hold
+
+
+class Mark(NamedTuple):
+    """Note in the log what is held, as it was written and cannot be seen yet; the answer tells who reads strongly."""
+
+    shard: int
+    epoch: str
+    number: int  # of the entry
+    held: tuple[Change, ...]
+
+
+class Roll(NamedTuple):
+    """Ask who reads strongly, and how far they are."""
+
+    shard: int
+    epoch: str
+
+
+class Expel(NamedTuple):
+    """Wait no more for readers, unless they were heard of since; pairs of a name and what was last heard."""
+
+    shard: int
+    epoch: str
+    readers: tuple[tuple[str, str], ...]
 
 
 class Begin(NamedTuple):
@@ -71,6 +99,8 @@ class End(NamedTuple):
     epoch: str
     beacon: int
     xmin: int
+    term: int = 0  # milliseconds from the requests that it proves in which copies may answer strongly; 0: never
+    settled: int = 0  # nothing that an entry up to this one held is still held
 
 
 class Acknowledge(NamedTuple):
@@ -85,4 +115,4 @@ class Stop(NamedTuple):
     reason: str
 
 
-Effect = Connect | Open | Apply | Begin | Sample | Look | End | Acknowledge | Stop
+Effect = Connect | Open | Apply | Mark | Roll | Expel | Begin | Sample | Look | End | Acknowledge | Stop

@@ -8,10 +8,16 @@ ended is dropped before anything is proven of what is left.
     a proof                                                 counts requests of this connection to this server alone
     a copy from the shared tier                             may stay if it is of this epoch, its shard was not behind
                                                             us, and nothing ended it since it was asked for
+    a row that is held                                      was written by a commit that cannot be seen yet: no copy of
+                                                            it is made before its end
+    a strong answer                                         may be given for some time after a request that is proven,
+                                                            if the shard knew then that this process gives such
+                                                            answers, and nothing is held that we do not know
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
@@ -22,6 +28,7 @@ from forecache.coherence.changes import EVERY, Change
 
 __all__ = ["Drop", "Effect", "Flush", "Prove", "Reader", "Ticket"]
 
+CLOCK_ERROR: Final = 1e-3  # between the rates of two clocks, of which one may count the time that the other waits
 RECORDS: Final = 64  # requests whose answers may still prove something: seconds of beacons
 REMEMBERED: Final = 8_192  # changes; a load that began before the oldest of them is not kept
 EVENTS: Final = 64  # kept for whoever asks why a copy was wrong
@@ -44,6 +51,7 @@ class Prove(NamedTuple):
 
     at: float
     beacon: int
+    strong_until: float = UNKNOWN  # until when they answer strongly
 
 
 Effect = Flush | Drop | Prove
@@ -67,11 +75,15 @@ class Reader:
         self.proven_at = UNKNOWN  # all copies are current as of this moment
         self.beacon = 0  # that proved it
         self.xmin = 0  # all transactions below it that committed are contained
+        self.strong_until = UNKNOWN  # copies that are looked up before it may answer strongly
+        self.held: set[Change] = set()
         self.connection = 0  # number of the connection that counts
         self.flushes = 0
         self.gaps = 0  # times that entries were missing
         self.events: deque[tuple[object, ...]] = deque(maxlen=EVENTS)  # the last, for whoever looks for an error
         self._history = ""
+        self._known_since = math.inf  # requests since then told the shard of us
+        self._begun_at = 0  # position at which we began, and what was held before is not known here
         self._begun: list[int] = []  # numbers of beacons that had begun, rising;
         self._asked_at: list[float] = []  # and the latest moment at which was asked with this answer
         self._ended: dict[Change, int] = {}  # numbers of the entries that ended copies last
@@ -84,7 +96,9 @@ class Reader:
         self.events.append(("connected", self.connection))
         return self.connection
 
-    def polled(self, connection: int, sent_at: float, reading: Reading, entries: Sequence[Entry]) -> list[Effect]:
+    def polled(
+        self, connection: int, sent_at: float, reading: Reading, entries: Sequence[Entry], *, is_known: bool = False
+    ) -> list[Effect]:
         """The shard answered with its state and its log.
 
         Args:
@@ -92,6 +106,7 @@ class Reader:
             sent_at: moment before the request was sent.
             reading: the shard's state.
             entries: of its log after `position`, in order; maybe not all of them.
+            is_known: whether the shard now waits for us before a commit can be seen.
         """
         if connection != self.connection:
             return []
@@ -109,9 +124,9 @@ class Reader:
         else:
             effects = [self._apply(entry) for entry in entries]
         self._record(meta.begun, sent_at)
-        if self.position == meta.last and (at := self._proof(meta.done)) > self.proven_at:
-            self.proven_at, self.beacon, self.xmin = at, meta.done, meta.xmin
-            effects.append(Prove(at, meta.done))
+        self._known_since = min(self._known_since, sent_at) if is_known else math.inf
+        if self.position == meta.last:
+            effects += self._prove(meta)
         return effects
 
     def proven(self, reading: Reading) -> float:
@@ -120,6 +135,10 @@ class Reader:
         if meta is None or meta.epoch != self.epoch or reading.history != self._history:
             return UNKNOWN
         return self._proof(meta.done)
+
+    def holds(self, change: Change) -> bool:
+        """Whether no copy of a row may be made now."""
+        return bool(self.held) and (change in self.held or Change(change.table, EVERY) in self.held)
 
     def ticket(self) -> Ticket:
         """To be taken before a row is asked for."""
@@ -133,7 +152,7 @@ class Reader:
             change: its table and key.
             reading: that came with it from the shared tier; None if it was read from the database.
         """
-        if not self.epoch or ticket.epoch != self.epoch or ticket.flushes != self.flushes:
+        if not self.epoch or ticket.epoch != self.epoch or ticket.flushes != self.flushes or self.holds(change):
             return False
         if reading is not None:
             meta = reading.meta
@@ -154,6 +173,8 @@ class Reader:
             self._forget_records(reading.history)
         self.epoch, self.position = epoch, position
         self.proven_at, self.beacon, self.xmin = UNKNOWN, 0, 0
+        self.strong_until, self._known_since, self._begun_at = UNKNOWN, math.inf, position
+        self.held.clear()
         self.flushes += 1
         self._ended.clear()
         self._horizon = position
@@ -162,14 +183,30 @@ class Reader:
 
     def _apply(self, entry: Entry) -> Effect:
         self.position = entry.number
-        for change in entry.changes:
+        changes = (*entry.changes, *entry.held)
+        for change in changes:
             self._ended.pop(change, None)  # to the end: the oldest come first
             self._ended[change] = entry.number
+        self.held.difference_update(entry.changes)
+        self.held.update(entry.held)
         while len(self._ended) > REMEMBERED:
             oldest = next(iter(self._ended))
             self._horizon = self._ended.pop(oldest)
         self.events.append(("applied", entry))
-        return Drop(entry.changes)
+        return Drop(changes)
+
+    def _prove(self, meta: Meta) -> list[Effect]:
+        """What the last beacon that ended proves."""
+        at, was = self._proof(meta.done), (self.proven_at, self.strong_until)
+        if at > self.proven_at:
+            self.proven_at, self.beacon, self.xmin = at, meta.done, meta.xmin
+        if not meta.term:
+            self.strong_until = UNKNOWN
+        elif at >= self._known_since and meta.settled >= self._begun_at:
+            self.strong_until = max(self.strong_until, at + meta.term / 1000 * (1 - CLOCK_ERROR))
+        if was == (self.proven_at, self.strong_until):
+            return []
+        return [Prove(self.proven_at, self.beacon, self.strong_until)]
 
     def _record(self, begun: int, sent_at: float) -> None:
         if self._begun and self._begun[-1] == begun:
@@ -187,5 +224,6 @@ class Reader:
 
     def _forget_records(self, history: str) -> None:
         self._history = history
+        self._known_since = math.inf
         self._begun.clear()
         self._asked_at.clear()

@@ -8,36 +8,42 @@ the effects out in their order, and tells the answers of each shard in the order
     a beacon                  begins in the shard, then the database is looked at, and it ends when all that was seen
                               is applied
     an acknowledgement        follows when every shard has answered, or begins a new epoch anyway
+    a synchronous commit      can be seen only when it is acknowledged, so that follows as soon as no process answers
+                              with what was there before (`marks.py`); then it is treated as any other
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Final
 
+from forecache.coherence.beacons.doubts import Doubts
 from forecache.coherence.beacons.effects import (
     FENCED,
     Acknowledge,
-    Apply,
     Begin,
     Connect,
     Effect,
     End,
     Look,
+    Mark,
     Open,
+    Roll,
     Sample,
     Stop,
 )
-from forecache.coherence.beacons.part import Part, Pending
-from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message, Snapshot
+from forecache.coherence.beacons.part import Part, Parts
+from forecache.coherence.beacons.pending import Pending
+from forecache.coherence.changes import Change, Commit, Identity, Message, Snapshot
 
 __all__ = ["Sequencer"]
 
+NOBODY: Final[Mapping[str, str]] = {}
+
 BEACON_SECONDS: Final = 0.02  # between two beacons of a shard
 LOOK_SECONDS: Final = 0.005  # between two looks for transactions that were not visible yet
-BATCH: Final = 500  # changes of one `Apply`, which holds up all other clients of a server: about a millisecond
 
 
 class Sequencer:
@@ -51,6 +57,7 @@ class Sequencer:
         name: str,
         new_epoch: Callable[[], str],
         beacon_seconds: float = BEACON_SECONDS,
+        term: float = 0.0,
     ) -> None:
         """Of which nothing is connected.
 
@@ -60,11 +67,15 @@ class Sequencer:
             name: what tells its messages from those of others: random, and never used before.
             new_epoch: random, and never the same twice.
             beacon_seconds: between two beacons.
+            term: seconds for which processes may answer strongly, if commits wait for us; 0 if they never do.
         """
         self.parked: deque[tuple[Commit, Pending]] = deque()  # committed, and not visible yet
         self.stopped = ""  # why
-        self._parts = [Part(number) for number in range(shards)]
-        self._home = home
+        self.evaded = 0  # commits that could be seen before we said so, though we are to be waited for
+        self._term = term
+        self._doubts = Doubts()
+        self._is_waited_for = False
+        self._parts = Parts([Part(number, term) for number in range(shards)], home)
         self._name = name.encode()
         self._new_epoch = new_epoch
         self._beacon_seconds = beacon_seconds
@@ -93,9 +104,10 @@ class Sequencer:
         """The database tells its commits from where they were acknowledged; if it has another past, all begins anew."""
         self.source_lost()
         known, self._identity, self._is_open = self._identity, identity, True
-        if known in {None, identity}:
+        effects: list[Effect] = [Look()] if self._term else []
+        if known in {None, identity} and not self._term:
             return []
-        return [effect for part in self._parts if part.epoch for effect in self._begin_epoch(part)]
+        return effects + self._begin_epochs()
 
     def source_lost(self) -> None:
         """What was not acknowledged will be told again."""
@@ -104,8 +116,10 @@ class Sequencer:
         self.parked.clear()
         self._samples.clear()
         self._snapshot = NOTHING
+        self._doubts.begin()
         for part in self._parts:
             part.rest()
+            part.marks.forget()
 
     def connected(self, shard: int) -> list[Effect]:
         """There is a new connection to a shard, and so a new epoch."""
@@ -118,8 +132,8 @@ class Sequencer:
         self._parts[shard].lose()
         return [*self._acknowledge(), Connect(shard)]
 
-    def answered(self, shard: int, answer: int) -> list[Effect]:
-        """A shard answered what was sent to it first: positive, `GONE` or `FENCED`."""
+    def answered(self, shard: int, answer: int, readers: Mapping[str, str] = NOBODY) -> list[Effect]:
+        """A shard answered what was sent to it first: positive, `GONE` or `FENCED`; and maybe who reads strongly."""
         part = self._parts[shard]
         if not part.sent:
             return []
@@ -132,8 +146,21 @@ class Sequencer:
             return self._stop(f"shard {shard} was taken by another sequencer")
         if answer < 0:
             return self._begin_epoch(part)
-        if isinstance(effect, Begin):
-            part.begins, part.begun = False, answer
+        match effect:
+            case Begin():
+                part.begins, part.begun = False, answer
+            case Mark():
+                part.marks.answered(readers)
+            case Roll():
+                part.marks.rolled(readers)
+        return self._acknowledge()
+
+    def applied(self, shard: int, epoch: str, reader: str, position: int) -> list[Effect]:
+        """A process that reads strongly has dropped, and holds, all up to an entry."""
+        part = self._parts[shard]
+        if part.epoch != epoch:
+            return []
+        part.marks.applied(reader, position)
         return self._acknowledge()
 
     def told(self, items: Sequence[Commit | Message]) -> list[Effect]:
@@ -145,28 +172,36 @@ class Sequencer:
                 self._commit(item, effects)
             else:
                 self._message(item, effects)
-        effects += self._apply_all()
-        if len(self.parked) > parked:
+        effects += self._parts.apply()
+        if self._term:
+            effects += self._parts.mark()
+        elif len(self.parked) > parked:
             effects.append(Look())
         return [*effects, *self._acknowledge()]
 
     def seen(self, snapshot: Snapshot) -> list[Effect]:
         """The database showed what can be seen."""
         self._snapshot = snapshot
+        self._doubts.saw(snapshot)
         effects: list[Effect] = []
         waiting, self.parked = self.parked, deque()
         for commit, pending in waiting:
             if snapshot.sees(commit.xid):
-                pending.open -= 1
-                self._gather(commit, pending, effects)
+                if not self._term:
+                    pending.open -= 1
+                self.evaded += self._is_waited_for and pending.open > 0
+                effects += self._parts.gather(commit, pending)
             else:
                 self.parked.append((commit, pending))
-        return [*effects, *self._apply_all(), *self._acknowledge()]
+        return [*effects, *self._parts.apply(), *self._acknowledge()]
 
     def sampled(self, content: bytes, snapshot: Snapshot) -> list[Effect]:
         """The database showed what can be seen, and will tell the message."""
         if content in self._samples:
             self._samples[content] = snapshot, self._samples[content][1]
+        if snapshot.waits and not self._is_waited_for:
+            self._doubts.add(snapshot, (commit.xid for commit, _ in self.parked))
+        self._is_waited_for = snapshot.waits
         return self.seen(snapshot)
 
     def tick(self, now: float) -> list[Effect]:
@@ -184,7 +219,10 @@ class Sequencer:
         for part in self._parts:
             if part.epoch and not (part.begins or part.begun or part.sampled) and self._is_due(now, part.began_at):
                 part.begins, part.began_at = True, now
-                effects.append(self._send(part, Begin(part.number, part.epoch)))
+                effects.append(part.send(Begin(part.number, part.epoch)))
+        if self._term:
+            effects += self._parts.tick_marks(now)
+            effects += self._acknowledge()
         return effects
 
     def _is_due(self, now: float, last: float) -> bool:
@@ -200,56 +238,44 @@ class Sequencer:
     def _commit(self, commit: Commit, effects: list[Effect]) -> None:
         """Applies a commit that can be seen, or parks it; what comes after need not wait."""
         is_visible = self._snapshot.sees(commit.xid)
-        pending = Pending(commit.position, 0 if is_visible else 1)
+        self._doubts.tell(commit.xid)
+        pending = Pending(commit.position, 0 if is_visible or self._term else 1)
         self._order.append(pending)
         if is_visible:
-            self._gather(commit, pending, effects)
-        else:
-            self.parked.append((commit, pending))
+            effects += self._parts.gather(commit, pending)
+            return
+        self.parked.append((commit, pending))
+        if self._term:
+            self._parts.hold(commit, pending)
 
     def _message(self, message: Message, effects: list[Effect]) -> None:
         """Ends the beacons of a sample: all that it saw has been told before, and is applied before this."""
         self._order.append(Pending(message.position, 0))
         snapshot, beacons = self._samples.pop(message.content, (None, ()))
-        effects += self._apply_all()
+        effects += self._parts.apply()
+        if self._term and snapshot is not None and self._doubts.pass_by(snapshot):
+            effects += self._begin_epochs()
         for part, epoch, beacon in beacons:
             if part.epoch == epoch:
                 part.sampled = 0
                 if snapshot is not None:
-                    effects.append(self._send(part, End(part.number, epoch, beacon, snapshot.xmin)))
+                    effects.append(self._end(part, beacon, snapshot))
 
-    def _gather(self, commit: Commit, pending: Pending, effects: list[Effect]) -> None:
-        for change in commit.changes:
-            for part in self._parts if change.key is EVERY else (self._parts[self._home(change)],):
-                if not part.epoch:
-                    continue  # its next epoch will hold nothing that was read before now
-                part.changes[change] = None
-                if pending not in part.waiting:
-                    part.waiting[pending] = None
-                    pending.open += 1
-                if len(part.changes) >= BATCH:
-                    effects += self._apply(part)
-
-    def _apply_all(self) -> Iterator[Effect]:
-        for part in self._parts:
-            if part.changes:
-                yield from self._apply(part)
-
-    def _apply(self, part: Part) -> Iterator[Effect]:
-        """What was gathered, as one entry."""
-        changes, pending = tuple(part.changes), tuple(part.waiting)
-        part.changes, part.waiting = {}, {}
-        part.last += 1
-        yield self._send(part, Apply(part.number, part.epoch, part.last, changes), pending)
-
-    def _send(self, part: Part, effect: Effect, pending: tuple[Pending, ...] = ()) -> Effect:
-        part.sent.append((effect, pending))
-        return effect
+    def _end(self, part: Part, beacon: int, snapshot: Snapshot) -> Effect:
+        """Ends a beacon; strong answers follow from it if every commit waited for us."""
+        term = settled = 0
+        if snapshot.waits and self._term and self._doubts.are_over:
+            term, settled = round(self._term * 1000), part.marks.settled(part.last)
+            part.marks.vouch()
+        return part.send(End(part.number, part.epoch, beacon, snapshot.xmin, term, settled))
 
     def _begin_epoch(self, part: Part) -> list[Effect]:
         part.forsake()
         part.epoch = self._new_epoch()
-        return [self._send(part, Open(part.number, part.epoch)), *self._acknowledge()]
+        return [part.send(Open(part.number, part.epoch)), *part.mark(), *self._acknowledge()]
+
+    def _begin_epochs(self) -> list[Effect]:
+        return [effect for part in self._parts if part.epoch for effect in self._begin_epoch(part)]
 
     def _acknowledge(self) -> list[Effect]:
         """As far as nothing is open."""

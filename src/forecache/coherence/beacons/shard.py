@@ -23,6 +23,8 @@ class Meta(NamedTuple):
     done: int  # number of the last beacon that ended
     xmin: int  # all transactions below it, of those that committed, are applied; as the sample of `done` had it
     last: int  # number of the last entry of the log
+    term: int = 0  # milliseconds from a request that `done` proves in which copies may answer strongly; 0: never
+    settled: int = 0  # when `done` ended, nothing that an entry up to this one held was still held
 
 
 class Entry(NamedTuple):
@@ -30,6 +32,7 @@ class Entry(NamedTuple):
 
     number: int  # one more than that of the entry before
     changes: tuple[Change, ...]
+    held: tuple[Change, ...] = ()  # no copy of it may be made until a later entry ends it, and does not hold it
 
 
 class Reading(NamedTuple):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from forecache.coherence.changes import EVERY, Commit, Every, Identity, Key, Message, Snapshot
 from forecache.coherence.postgresql.asking import Asking, slot_of
@@ -11,7 +12,7 @@ from forecache.coherence.postgresql.coverage import PUBLICATION, Tables, lacking
 from forecache.coherence.postgresql.follower import RECHECK, SILENCE, SNAPSHOT, STARTED, Follower
 from forecache.coherence.postgresql.pgoutput import decode
 from forecache.coherence.postgresql.replication import Keepalive, Stream, lsn
-from forecache.coherence.postgresql.synchronous import NO_STANDBY, calls
+from forecache.coherence.postgresql.synchronous import NO_STANDBY, calls, requires, waited_for
 from forecache.coherence.postgresql.transactions import PREFIX, Followed, Transactions
 from forecache.errors import ConfigurationError, TableError
 from forecache.units import Duration
@@ -71,8 +72,7 @@ class LogSource(Follower):
     ) -> None:
         """Connects to nothing yet."""
         self._standby = standby
-        name = standby or NO_STANDBY
-        super().__init__(url, tables, application=name, silence=silence, timeout=timeout, recheck=recheck)
+        super().__init__(url, tables, application=NO_STANDBY, silence=silence, timeout=timeout, recheck=recheck)
         self._slot_name = slot
         self._publication = publication
         self._create = create
@@ -86,7 +86,8 @@ class LogSource(Follower):
         self._cover()
         near = self.snapshot().xmax
         self._find_slot()
-        self._stream = stream = Stream(self.name, self._parameters, self._silence, self._seconds)
+        parameters = self._parameters | {"application_name": self._standby or NO_STANDBY}
+        self._stream = stream = Stream(self.name, parameters, self._silence, self._seconds)
         system = stream.start(self._slot, self._publication)
         at = self._find_slot()  # now that nobody else moves it
         if self._last is None or at > self._last[1]:
@@ -97,6 +98,8 @@ class LogSource(Follower):
         must_flush = asking.info.server_version >= FLUSH_FROM and delay > FLUSH_ABOVE_MILLISECONDS
         flush = ", true" if must_flush else ""
         self._sample = f"SELECT pg_current_snapshot()::text, pg_logical_emit_message(false, '{PREFIX}', %s{flush})"
+        if self._standby is not None:
+            self._sample += f", {waited_for(self._standby, stream.pid)}"
         return Identity(system.number, system.timeline, asking.ask(STARTED)[0][0], self._last[0])
 
     def poll(self, seconds: float) -> list[Commit | Message]:
@@ -122,7 +125,20 @@ class LogSource(Follower):
 
     def sample(self, message: bytes) -> Snapshot:
         """What can be seen now; all of it is told before this message is."""
-        return Snapshot.parse(self._ask(self._sample, [message])[0][0])
+        snapshot, _, *waits = self._ask(self._sample, [message])[0]
+        is_waited_for = self._standby is not None and requires(waits[0], self._standby) and bool(waits[1])
+        return replace(Snapshot.parse(snapshot), waits=is_waited_for)
+
+    def fileno(self) -> int:
+        """What to wait for: `poll` returns at once when something came there."""
+        return self._streaming().fileno()
+
+    def _session(self) -> dict[str, Any]:
+        """What we commit ourselves must not wait for us."""
+        if self._standby is None:
+            return self._parameters
+        options = f"{self._parameters.get('options') or ''} -c synchronous_commit=local"
+        return self._parameters | {"options": options}
 
     def acknowledge(self, position: int) -> None:
         """Everything up to a position is done with."""

@@ -123,6 +123,15 @@ class Stream:
         if result is None or result.status != pq.ExecStatus.COPY_BOTH:
             raise psycopg.OperationalError("no answer") if result is None else errors.error_from_result(result)
 
+    @property
+    def pid(self) -> int:
+        """Of the server's process that sends."""
+        return self._connection.info.backend_pid
+
+    def fileno(self) -> int:
+        """What to wait for."""
+        return self._wire.socket
+
     def read(self, seconds: float) -> Iterator[bytes | Keepalive]:
         """Messages and signs of life, in their order; waits at most so long if there are none.
 

@@ -12,12 +12,27 @@ from typing import Final
 
 from forecache.errors import ConfigurationError
 
-__all__ = ["NO_STANDBY", "STANDBY", "calls", "switch_off", "switch_on"]
+__all__ = [
+    "NO_STANDBY",
+    "RELOAD_SECONDS",
+    "STANDBY",
+    "SWITCH",
+    "SYNCHRONOUS_SILENCE",
+    "calls",
+    "requires",
+    "switch_off",
+    "switch_on",
+    "waited_for",
+]
 
 STANDBY: Final = "forecache"  # application_name of sources for whose acknowledgement commits may wait
 NO_STANDBY: Final = "forecache-source"  # of those that acknowledge what they see, for whom commits would wait for ever
 RELOAD: Final = "SELECT pg_reload_conf()"
 SETTING: Final = "synchronous_standby_names"
+LISTED: Final = re.compile(r"\s*(?:FIRST\s+|ANY\s+)?(\d+)\s*\(([^()]*)\)\s*", re.IGNORECASE)
+SWITCH: Final = 0x666F_7265_6361_6365  # an advisory lock: who holds it is about to switch, and nobody vouches meanwhile
+SYNCHRONOUS_SILENCE: Final = "500ms"  # after which another takes over, since all commits wait meanwhile
+RELOAD_SECONDS: Final = 1  # in which all processes of a server have surely read its settings anew
 
 
 def calls(names: str, standby: str = STANDBY) -> bool:
@@ -28,6 +43,29 @@ def calls(names: str, standby: str = STANDBY) -> bool:
     """
     called = {name.strip().strip('"').lower() for name in re.split(r"[(),]", names)}
     return bool(called & {standby.lower(), "*"})
+
+
+def requires(names: str, standby: str = STANDBY) -> bool:
+    """Whether a value of `synchronous_standby_names` lets no commit be seen that a standby did not acknowledge.
+
+    >>> requires("FIRST 2 (replica, forecache)"), requires("ANY 1 (replica, forecache)"), requires("*")
+    (True, False, False)
+    """
+    found = LISTED.fullmatch(names)
+    count, listed = (1, names) if found is None else (int(found[1]), found[2])
+    called = [name.strip().strip('"').lower() for name in listed.split(",")]
+    return standby.lower() in called and "*" not in called and count >= len(called)
+
+
+def waited_for(standby: str, pid: int) -> str:
+    """Columns of a query: the setting, and whether nobody but this sender has the name, and no operator is about it."""
+    name = standby.replace("'", "''").replace("%", "%%")
+    return (
+        f"current_setting('{SETTING}'), "  # noqa: S608 - quoted
+        f"(SELECT array_agg(pid) FROM pg_stat_replication WHERE application_name = '{name}') = ARRAY[{pid}] "
+        f"AND clock_timestamp() - pg_conf_load_time() > interval '{RELOAD_SECONDS} s' "
+        f"AND pg_try_advisory_xact_lock_shared({SWITCH})"
+    )
 
 
 def switch_on(names: str, followers: int, standby: str = STANDBY) -> Sequence[str]:

@@ -96,6 +96,14 @@ class SqliteWatch:
         """There are no tokens."""
         return False
 
+    def vouches(self, at: float) -> bool:
+        """A look tells more."""
+        return False
+
+    def holds(self, table: str, key: Hashable) -> bool:
+        """Never: what is committed can be seen."""
+        return False
+
     def proven_at(self) -> float:
         """Now, if nothing changed; else when it was asked last."""
         signal = self._signal

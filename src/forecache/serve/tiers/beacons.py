@@ -2,10 +2,13 @@
 
     OPEN     begins an epoch: nothing is there          APPLY    ends places and tables, and notes them in the log
     BEGIN    begins a beacon, and tells its number      END      ends it
-    POLL     tells the state and what is new in the log, of one moment
+    POLL     tells the state and what is new in the log, of one moment; and notes who reads strongly, and how far he is
+    MARK     notes in the log what is held, and tells who reads strongly; ROLL tells that alone
+    EXPEL    strikes those who were not heard of since; TELL tells the sequencer how far somebody is
 
 Those of the sequencer answer `GONE` if the state is lost, and `FENCED` if it is another sequencer's. Each has its keys
-in one slot. The log keeps its last entries; who is further behind than that finds a gap.
+in one slot. The log keeps its last entries; who is further behind than that finds a gap. What is published only makes
+somebody look sooner.
 """
 
 from __future__ import annotations
@@ -14,44 +17,95 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from forecache.coherence.beacons.effects import Apply, Begin, Effect, End, Open
+from forecache.coherence.beacons.effects import Apply, Begin, Effect, End, Expel, Mark, Open, Roll
 from forecache.coherence.beacons.shard import Entry, Reading
 from forecache.coherence.changes import EVERY, Change
 from forecache.serve.tier import Place
 from forecache.serve.tiers.layout import STATE, Layout, Script, reading_of
 
-__all__ = ["BEACON_SCRIPTS", "command_of", "distrust", "entries_of", "packed", "poll", "unpacked"]
+__all__ = ["BEACON_SCRIPTS", "answer_of", "command_of", "distrust", "entries_of", "packed", "poll", "tell", "unpacked"]
 
 KEPT: Final = 100_000  # entries of the log, about
 MOST_ENTRIES: Final = 1_000  # of one answer
 HEAD: Final = struct.Struct(">HI")  # bytes of a table's name, bytes of a key's
 WHOLE: Final = 0xFFFF_FFFF  # in place of the latter: any row of the table
 
-# KEYS: meta, the log. ARGV: the epoch.
+# KEYS: meta, the log, the readers. ARGV: the epoch.
 OPEN: Final = Script("""
-redis.call('DEL', KEYS[2])
-redis.call('SET', KEYS[1], ARGV[1] .. '|0|0|0|0')
+redis.call('DEL', KEYS[2], KEYS[3])
+redis.call('HSET', KEYS[3], '', ARGV[1])
+redis.call('SET', KEYS[1], ARGV[1] .. '|0|0|0|0|0|0')
 return 1
 """)
 
 MINE: Final = """
 local meta = redis.call('GET', KEYS[1])
 if not meta then return -1 end
-local epoch, begun, done, xmin, last = string.match(meta, '^(%x+)|(%d+)|(%d+)|(%d+)|(%d+)$')
+local epoch, begun, done, xmin, last, term, settled =
+  string.match(meta, '^(%x+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)$')
 if epoch ~= ARGV[1] then return -2 end
-local function write(begun, done, xmin, last)
-  redis.call('SET', KEYS[1], table.concat({epoch, begun, done, xmin, last}, '|'))
+local function write(begun, done, xmin, last, term, settled)
+  redis.call('SET', KEYS[1], table.concat({epoch, begun, done, xmin, last, term, settled}, '|'))
 end
 """
 
-# KEYS: meta, the log, what ends. ARGV: the epoch, the number of the entry, the entry, entries to keep.
+# Who reads strongly: a hash from names to positions and numbers of requests; and the epoch, under no name, so that a
+# server that evicts the hash is found out.
+READERS: Final = """
+local function readers(key)
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if all[i] == '' and all[i + 1] == ARGV[1] then
+      table.remove(all, i + 1)
+      table.remove(all, i)
+      return {1, all}
+    end
+  end
+  return -1
+end
+"""
+
+# KEYS: meta, the log, what ends. ARGV: the epoch, the number of the entry, the entry, what is held, entries to keep.
 APPLY: Final = Script(
     MINE
     + """
 if tonumber(ARGV[2]) ~= tonumber(last) + 1 then return -1 end
 if #KEYS > 2 then redis.call('UNLINK', unpack(KEYS, 3)) end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], ARGV[2] .. '-1', 'i', ARGV[3])
-write(begun, done, xmin, ARGV[2])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], ARGV[2] .. '-1', 'i', ARGV[3], 'h', ARGV[4])
+write(begun, done, xmin, ARGV[2], term, settled)
+return 1
+"""
+)
+
+# KEYS: meta, the log, the readers. ARGV: the epoch, the number of the entry, what is held, entries to keep.
+MARK: Final = Script(
+    MINE
+    + READERS
+    + """
+if tonumber(ARGV[2]) ~= tonumber(last) + 1 then return -1 end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], ARGV[2] .. '-1', 'i', '', 'h', ARGV[3])
+write(begun, done, xmin, ARGV[2], term, settled)
+redis.call('PUBLISH', KEYS[2], ARGV[2])
+return readers(KEYS[3])
+"""
+)
+
+# KEYS: meta, the readers. ARGV: the epoch.
+ROLL: Final = Script(
+    MINE
+    + READERS
+    + """
+return readers(KEYS[2])
+"""
+)
+
+# KEYS: meta, the readers. ARGV: the epoch; names of readers, each with what was last heard of it.
+EXPEL: Final = Script(
+    MINE
+    + """
+for i = 2, #ARGV, 2 do
+  if redis.call('HGET', KEYS[2], ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', KEYS[2], ARGV[i]) end
+end
 return 1
 """
 )
@@ -61,27 +115,38 @@ BEGIN: Final = Script(
     MINE
     + """
 begun = string.format('%d', begun + 1)
-write(begun, done, xmin, last)
+write(begun, done, xmin, last, term, settled)
 return tonumber(begun)
 """
 )
 
-# KEYS: meta. ARGV: the epoch, the number of the beacon, the xmin of its sample.
+# KEYS: meta. ARGV: the epoch, the number of the beacon, the xmin of its sample, its term, what is settled.
 END: Final = Script(
     MINE
     + """
-write(begun, ARGV[2], ARGV[3], last)
+write(begun, ARGV[2], ARGV[3], last, ARGV[4], ARGV[5])
 return 1
 """
 )
 
-# KEYS: meta, the log. ARGV: the first entry to tell, how many at most. Returns the history, meta, the entries.
+# KEYS: meta, the log, the readers. ARGV: the first entry to tell, how many at most; who reads strongly, and how far he
+# is, or nothing. Returns the history, meta, the entries, and 1 if the sequencer will wait for him.
 POLL: Final = Script(
     STATE
     + """
-return {history, meta, redis.call('XRANGE', KEYS[2], ARGV[1] .. '-0', '+', 'COUNT', ARGV[2])}
+local known = 0
+if ARGV[3] and meta ~= '' and redis.call('HGET', KEYS[3], '') == string.sub(meta, 1, 32) then
+  if type(redis.pcall('HSET', KEYS[3], ARGV[3], ARGV[4])) == 'number' then known = 1 end
+end
+return {history, meta, redis.call('XRANGE', KEYS[2], ARGV[1] .. '-0', '+', 'COUNT', ARGV[2]), known}
 """
 )
+
+# KEYS: meta, the readers. ARGV: the epoch, who reads strongly, his position.
+TELL: Final = Script("""
+redis.call('PUBLISH', KEYS[2], table.concat({ARGV[1], ARGV[2], ARGV[3]}, '|'))
+return 1
+""")
 
 # KEYS: meta. ARGV: the epoch. Returns whether it was of this epoch, and is no more: nothing there counts any longer.
 DISTRUST: Final = Script("""
@@ -90,27 +155,61 @@ if not meta or string.sub(meta, 1, 32) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """)
 
-BEACON_SCRIPTS: Final = (OPEN, APPLY, BEGIN, END, POLL, DISTRUST)
+BEACON_SCRIPTS: Final = (OPEN, APPLY, MARK, ROLL, EXPEL, BEGIN, END, POLL, TELL, DISTRUST)
 
 
 def command_of(effect: Effect, layout: Layout) -> tuple[Any, ...]:
     """What carries out an effect that is for a shard; the keys of its changes are names, as `keys.py` makes them."""
+    meta, log, readers = layout.meta(), layout.log(), layout.readers()
+    command: tuple[Any, ...]
     match effect:
         case Open(_, epoch):
-            return OPEN.command([layout.meta(), layout.log()], [epoch])
-        case Apply(_, epoch, number, changes):
-            keys = [layout.meta(), layout.log(), *(ended(layout, change) for change in changes)]
-            return APPLY.command(keys, [epoch, number, packed(changes), KEPT])
+            command = OPEN.command([meta, log, readers], [epoch])
+        case Apply(_, epoch, number, changes, held):
+            keys = [meta, log, *(ended(layout, change) for change in changes)]
+            command = APPLY.command(keys, [epoch, number, packed(changes), packed(held), KEPT])
         case Begin(_, epoch):
-            return BEGIN.command([layout.meta()], [epoch])
-        case End(_, epoch, beacon, xmin):
-            return END.command([layout.meta()], [epoch, beacon, xmin])
-    raise TypeError(f"{type(effect).__name__} is not for a shard")
+            command = BEGIN.command([meta], [epoch])
+        case End():
+            command = END.command([meta], effect[1:])
+        case Mark(_, epoch, number, held):
+            command = MARK.command([meta, log, readers], [epoch, number, packed(held), KEPT])
+        case Roll(_, epoch):
+            command = ROLL.command([meta, readers], [epoch])
+        case Expel(_, epoch, others):
+            command = EXPEL.command([meta, readers], [epoch, *(part for pair in others for part in pair)])
+        case _:
+            raise TypeError(f"{type(effect).__name__} is not for a shard")
+    return command
 
 
-def poll(layout: Layout, position: int) -> tuple[Any, ...]:
-    """The command that tells what came after a position."""
-    return POLL.command([layout.meta(), layout.log()], [position + 1, MOST_ENTRIES])
+def poll(
+    layout: Layout, position: int, *, reader: str = "", request: int = 0, most: int = MOST_ENTRIES
+) -> tuple[Any, ...]:
+    """The command that tells what came after a position.
+
+    Args:
+        layout: of the shard.
+        position: up to which all is applied.
+        reader: who asks, if he reads strongly.
+        request: a number that no other request of this reader has.
+        most: entries to tell.
+    """
+    who = [reader, f"{position}|{request}"] if reader else []
+    return POLL.command([layout.meta(), layout.log(), layout.readers()], [position + 1, most, *who])
+
+
+def tell(layout: Layout, epoch: str, reader: str, position: int) -> tuple[Any, ...]:
+    """The command that tells the sequencer up to where a reader has dropped, and holds, everything."""
+    return TELL.command([layout.meta(), layout.readers()], [epoch, reader, position])
+
+
+def answer_of(answer: Any) -> tuple[int, dict[str, str]]:
+    """What a script of the sequencer answered, and who reads strongly, if it told."""
+    if not isinstance(answer, list):
+        return int(answer), {}
+    told = [part.decode() for part in answer[1]]
+    return int(answer[0]), dict(zip(told[::2], told[1::2], strict=True))
 
 
 def distrust(layout: Layout, epoch: str) -> tuple[Any, ...]:
@@ -120,9 +219,9 @@ def distrust(layout: Layout, epoch: str) -> tuple[Any, ...]:
 
 def entries_of(answer: Sequence[Any]) -> tuple[Reading, list[Entry]]:
     """What `poll` brought."""
-    history, meta, entries = answer
+    history, meta, entries, *_ = answer
     return reading_of(history, meta), [
-        Entry(int(number.partition(b"-")[0]), unpacked(fields[1])) for number, fields in entries
+        Entry(int(number.partition(b"-")[0]), unpacked(fields[1]), unpacked(fields[3])) for number, fields in entries
     ]
 
 

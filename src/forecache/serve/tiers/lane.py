@@ -55,6 +55,32 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
 
+    def hear(self) -> Any:
+        """The next thing that the server says of itself, to who subscribed to it; waits as `receive` does.
+
+        Raises:
+            LaneError: it did not come, or is an error.
+        """
+        if self._connection is None:
+            raise LaneError("the connection is over")
+        try:
+            return self._connection.read_response(push_request=True)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    def subscribe(self, channels: Sequence[bytes]) -> None:
+        """Lets the server say what is published there.
+
+        Raises:
+            LaneError: that failed.
+        """
+        self.send([("SUBSCRIBE", *channels)])
+        parser = self._connection._parser
+        if hasattr(parser, "set_pubsub_push_handler"):
+            parser.set_pubsub_push_handler(lambda said: said)
+        for _ in channels:
+            self.hear()
+
     def receive(self) -> Any:
         """The next answer; waits for it as long as the connection does.
 
@@ -91,6 +117,11 @@ class Lane:
         """
         self.send(commands)
         return [self.receive() for _ in commands]
+
+    def fileno(self) -> int:
+        """To wait for; -1 if the connection is over."""
+        socket = None if self._connection is None else self._connection._sock
+        return -1 if socket is None else int(socket.fileno())
 
     def close(self) -> None:
         """Ends the connection; a second call does nothing."""

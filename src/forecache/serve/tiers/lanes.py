@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, Self
 
 from forecache._core import now
+from forecache.serve.tiers.ears import Ear
 from forecache.serve.tiers.lane import Lane, LaneError
 from forecache.serve.tiers.link import Command
 from forecache.serve.tiers.routes import Node, Routes
@@ -30,9 +31,11 @@ class Open(NamedTuple):
 class Lanes:
     """Used by one thread; servers are connected to in threads of their own, so that one that is gone holds up none."""
 
-    def __init__(self, routes: Routes) -> None:
-        """Connects to nothing yet."""
+    def __init__(self, routes: Routes, *, hears: bool = False) -> None:
+        """Connects to nothing yet; if it `hears`, it is told how far those are who read strongly."""
         self.routes = routes
+        self._hears = hears
+        self._ears: dict[int, Ear] = {}
         self._pool = ThreadPoolExecutor(max(1, len(list(routes.servers()))), thread_name_prefix="forecache-lanes")
         self._open: list[Open] = []
         self._of: dict[int, Open] = {}
@@ -53,6 +56,8 @@ class Lanes:
                     lane.close()
         for opened in self._open:
             opened.lane.close()
+        for ear in self._ears.values():
+            ear.close()
 
     @property
     def waiting(self) -> int:
@@ -99,13 +104,31 @@ class Lanes:
             except LaneError:
                 self._lose(opened)
 
-    def answers(self) -> Iterator[tuple[int, int | None]]:
+    def heard(self) -> Iterator[tuple[int, str, str, int]]:
+        """Shards; an epoch there, who reads strongly, and up to which entry he has dropped, and holds, everything."""
+        for server, ear in list(self._ears.items()):
+            try:
+                for channel, content in ear.heard():
+                    epoch, reader, position = content.decode().split("|")
+                    shards = self.routes.shards_of(server)
+                    shard = next(each for each in shards if self.routes.layout(each).readers() == channel)
+                    yield shard, epoch, reader, int(position)
+            except LaneError:
+                ear.close()
+                del self._ears[server]
+
+    def filenos(self) -> list[int]:
+        """What to wait for."""
+        lanes = [opened.lane.fileno() for opened in self._open]
+        return [number for number in (*lanes, *(ear.fileno() for ear in self._ears.values())) if number >= 0]
+
+    def answers(self) -> Iterator[tuple[int, Any]]:
         """Answers that are there, and None for each shard whose connection was lost."""
         for opened in list(self._open):
             try:
                 while opened.sent and opened.lane.is_ready():
-                    answer: Any = opened.lane.receive()
-                    yield opened.sent.popleft()[0], int(answer)
+                    answer = opened.lane.receive()
+                    yield opened.sent.popleft()[0], answer
             except LaneError:
                 self._lose(opened)
             if opened.sent and now() - opened.sent[0][1] > ANSWER_SECONDS:
@@ -152,6 +175,9 @@ class Lanes:
                     made.append((self.routes.connect(node), there))
                 except LaneError:
                     self.routes.forget(server)
+            if self._hears and made and server not in self._ears:
+                channels = {self.routes.layout(shard).readers() for shard in self.routes.shards_of(server)}
+                self._ears[server] = Ear(self.routes.connect(next(iter(nodes))), channels)
         except LaneError:
             self.routes.forget(server)
         return made

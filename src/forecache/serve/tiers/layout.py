@@ -3,8 +3,9 @@
     {namespace:s00}:e:<table>         epoch|history                 what is valid in this table and shard
     {namespace:s00}:k:<table>:<key>   L|epoch|token                 a lease; expires soon
                                       V|epoch|stamp|payload         a value; expires with its ttl
-    {namespace:s00}:meta              epoch|begun|done|xmin|last    a sequencer's; without one, it is not there
+    {namespace:s00}:meta              epoch|begun|done|xmin|last|term|settled   a sequencer's, if it is there
     {namespace:s00}:log               a stream, whose ids are numbers of invalidations (`beacons.py`)
+    {namespace:s00}:readers           a hash of processes that answer strongly, and how far they are
 
 Epoch and token are random, 128 bits in hexadecimal digits; the stamp has 64 bits. The braces keep a shard's keys in
 one slot of a cluster, so that one script may touch them.
@@ -170,6 +171,10 @@ class Layout(NamedTuple):
     def log(self) -> bytes:
         """The key of the shard's log."""
         return f"{self._tag()}:log".encode()
+
+    def readers(self) -> bytes:
+        """The key of those who answer strongly."""
+        return f"{self._tag()}:readers".encode()
 
     def place(self, place: Place) -> bytes:
         """The key of a place."""

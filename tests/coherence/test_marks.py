@@ -1,0 +1,249 @@
+"""The machines of synchronous mode: a commit is acknowledged when no process answers with what was there before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from forecache.coherence.beacons.effects import Acknowledge, Apply, Begin, End, Expel, Look, Mark, Open, Roll, Sample
+from forecache.coherence.beacons.reader import Drop, Prove, Reader
+from forecache.coherence.beacons.sequencer import Sequencer
+from forecache.coherence.beacons.shard import Entry, Meta, Reading
+from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message, Snapshot
+
+TERM = 1.0
+ROW, OTHER = Change("t", b"1"), Change("t", b"2")
+IDENTITY = Identity(1, 1, "now", "slot")
+NOW = Snapshot(7, 7, frozenset())  # sees all below 7
+
+
+def sees(*running: int, upto: int) -> Snapshot:
+    return Snapshot(min(running, default=upto), upto, frozenset(running), waits=True)
+
+
+def of(kind: type, effects: list[Any]) -> list[Any]:
+    return [effect for effect in effects if isinstance(effect, kind)]
+
+
+def machine(shards: int = 1, at: float = 10.0, began: Snapshot = NOW) -> Sequencer:
+    """One that leads, and whose shards are connected; all that was granted before is over."""
+    epochs = count(1)
+    made = Sequencer(
+        shards, lambda change: int(change.key) % shards, name="m", new_epoch=lambda: f"e{next(epochs)}", term=TERM
+    )
+    assert of(Look, made.source_opened(IDENTITY))
+    made.seen(began)
+    made.start()
+    for shard in range(shards):
+        made.connected(shard)
+        made.answered(shard, 1)
+    beacon(made, at - 2 * TERM, began, 1)
+    made.tick(at)
+    answer_all(made, 2)
+    (sample,) = of(Sample, made.tick(at))
+    made.sampled(sample.content, began)  # whose message is not told
+    return made
+
+
+def answer_all(made: Sequencer, answer: int = 1) -> None:
+    """All that was sent."""
+    for part in made._parts:
+        while part.sent:
+            made.answered(part.number, answer)
+
+
+def beacon(made: Sequencer, now: float, snapshot: Snapshot, position: int) -> list[Any]:
+    """A whole one; what follows from its sample."""
+    for part in made._parts:
+        part.rest()
+    made.tick(now)
+    answer_all(made)
+    (sample,) = of(Sample, made.tick(now))
+    effects = [*made.sampled(sample.content, snapshot), *made.told([Message(position, sample.content)])]
+    answer_all(made)
+    return effects
+
+
+def test_a_commit_is_marked_at_once_and_acknowledged_when_all_have_applied_the_mark() -> None:
+    made = machine()
+    assert made.told([Commit(7, 70, (ROW,))]) == [Mark(0, "e1", 1, (ROW,))]
+    assert made.applied(0, "e1", "left", 1) == []  # before it is known who has to
+    assert made.answered(0, 1, {"left": "0|5", "right": "0|6"}) == []
+    assert made.applied(0, "e0", "right", 1) == []  # of another epoch
+    assert made.applied(0, "e1", "right", 1) == [Acknowledge(70)]
+    (applied,) = of(Apply, made.seen(sees(upto=8)))
+    assert applied == Apply(0, "e1", 2, (ROW,))
+
+
+def test_nobody_is_waited_for_where_nobody_reads_strongly() -> None:
+    made = machine()
+    made.told([Commit(7, 70, (ROW,))])
+    assert made.answered(0, 1, {}) == [Acknowledge(70)]
+
+
+def test_who_is_not_heard_of_is_looked_for_and_given_up_after_a_term() -> None:
+    made = machine(at=10.0)
+    made.told([Commit(7, 70, (ROW,))])
+    made.answered(0, 1, {"left": "0|5"})
+    assert of(Roll, made.tick(10.1)) == [Roll(0, "e1")]
+    assert of(Acknowledge, made.tick(11.09)) == []
+    effects = made.tick(11.1)
+    assert of(Acknowledge, effects) == [Acknowledge(70)]
+    assert of(Expel, effects) == [Expel(0, "e1", (("left", "0|5"),))]
+
+
+def test_what_the_shard_knows_of_readers_counts_like_what_they_say() -> None:
+    made = machine()
+    made.told([Commit(7, 70, (ROW,))])
+    made.answered(0, 1, {"left": "0|5"})
+    made.tick(10.1)
+    while made._parts[0].sent and not isinstance(made._parts[0].sent[0][0], Roll):
+        made.answered(0, 1)
+    assert made.answered(0, 1, {"left": "1|6"}) == [Acknowledge(70)]
+
+
+def test_grants_of_earlier_epochs_are_waited_for() -> None:
+    made = machine(at=10.0)
+    assert of(End, beacon(made, 10.0, sees(upto=7), 60))[0].term > 0
+    made.lost(0)
+    made.connected(0)
+    made.answered(0, 1)
+    made.told([Commit(7, 70, (ROW,))])
+    assert made.answered(0, 1, {}) == []
+    made.tick(10.5)
+    assert of(Acknowledge, made.tick(11.4)) == []
+    assert of(Acknowledge, made.tick(11.5)) == [Acknowledge(70)]
+
+
+def test_a_shard_that_is_gone_holds_up_commits_for_a_term_and_no_longer() -> None:
+    made = machine(shards=2)
+    beacon(made, 10.0, sees(upto=7), 60)  # grants
+    made.lost(1)
+    made.told([Commit(7, 70, (Change("t", 1),))])
+    made.tick(10.5)
+    assert of(Acknowledge, made.tick(11.4)) == []
+    assert of(Acknowledge, made.tick(11.5)) == [Acknowledge(70)]
+
+
+def test_what_cannot_be_seen_yet_is_marked_anew_in_a_new_epoch() -> None:
+    made = machine()
+    made.told([Commit(7, 70, (ROW,))])
+    assert made.answered(0, 1, {}) == [Acknowledge(70)]
+    made.lost(0)
+    assert made.connected(0) == [Open(0, "e2"), Mark(0, "e2", 1, (ROW,))]
+
+
+def test_a_row_that_two_commits_hold_stays_held_when_one_is_seen() -> None:
+    made = machine()
+    made.told([Commit(7, 70, (ROW,)), Commit(8, 80, (ROW, OTHER))])
+    (applied,) = of(Apply, made.seen(sees(8, upto=9)))
+    assert (applied.changes, applied.held) == ((ROW,), (ROW,))
+    (applied,) = of(Apply, made.seen(sees(upto=9)))
+    assert (set(applied.changes), applied.held) == ({ROW, OTHER}, ())
+
+
+@pytest.mark.parametrize(
+    ("began", "waits", "term"),
+    [(NOW, True, 1000), (NOW, False, 0), (Snapshot(5, 7, frozenset({5})), True, 0)],
+    ids=["granted", "commits do not wait", "somebody runs since before"],
+)
+def test_a_beacon_grants_strong_answers_if_every_commit_waited(began: Snapshot, waits: bool, term: int) -> None:
+    made = machine(began=began)
+    snapshot = replace(began, waits=waits)
+    (end,) = of(End, beacon(made, 10.0, snapshot, 60))
+    assert end == End(0, "e1", 1, snapshot.xmin, term, 0)
+
+
+def test_what_a_predecessor_may_have_let_be_seen_ends_the_epoch() -> None:
+    made = machine(began=Snapshot(5, 7, frozenset({5, 6})))
+    made.told([Commit(6, 60, (ROW,))])
+    effects = beacon(made, 10.0, sees(upto=7), 65)  # 6 was told, and 5 was not
+    assert of(Open, effects) == [Open(0, "e2")]
+    assert not of(End, effects)
+
+
+def test_commits_that_evade_us_are_counted() -> None:
+    made = machine()
+    beacon(made, 10.0, sees(upto=7), 60)
+    made.told([Commit(7, 70, (ROW,))])
+    made.seen(sees(upto=8))
+    assert made.evaded == 1
+
+
+# The reader.
+
+
+def reading(done: int, last: int = 0, *, term: int = 1000, settled: int | None = None, epoch: str = "e") -> Reading:
+    return Reading("h", Meta(epoch, done, done, 0, last, term, last if settled is None else settled))
+
+
+def reader(is_known: bool = True, last: int = 0, settled: int | None = None) -> Reader:
+    """One that asked at 10, when no beacon had begun, and at 11."""
+    made = Reader()
+    made.connected()
+    made.polled(1, 10.0, reading(0, last, settled=settled), [], is_known=is_known)
+    made.polled(1, 11.0, reading(1, last, settled=settled), [], is_known=is_known)
+    return made
+
+
+def test_strong_answers_end_a_term_after_the_request_that_is_proven() -> None:
+    assert reader().strong_until == pytest.approx(11.0, abs=2e-3)
+    assert reader().strong_until < 11.0
+
+
+def test_there_are_none_where_the_shard_does_not_know_of_us() -> None:
+    assert reader(is_known=False).strong_until == float("-inf")
+    made = reader(is_known=False)
+    made.polled(1, 12.0, reading(2), [], is_known=True)  # proves the request of 11, of which it did not know
+    assert made.strong_until == float("-inf")
+    made.polled(1, 13.0, reading(3), [], is_known=True)
+    assert made.strong_until > 12.9
+
+
+def test_there_are_none_before_all_is_settled_that_was_held_when_we_began() -> None:
+    made = reader(last=5, settled=4)
+    assert made.strong_until == float("-inf")
+    made.polled(1, 12.0, reading(2, 5, settled=5), [], is_known=True)
+    assert made.strong_until > 11.9
+
+
+def test_there_are_no_more_when_commits_do_not_wait_any_more_or_in_another_epoch() -> None:
+    made = reader()
+    effects = made.polled(1, 12.0, reading(2, term=0), [], is_known=True)
+    assert effects == [Prove(11.0, 2, float("-inf"))]
+    made = reader()
+    made.polled(1, 12.0, reading(2, epoch="f"), [], is_known=True)
+    assert made.strong_until == float("-inf")
+
+
+def test_what_is_held_is_dropped_and_not_kept_until_it_is_let_go() -> None:
+    made = reader()
+    before = made.ticket()
+    effects = made.polled(1, 12.0, reading(2, 1), [Entry(1, (), (ROW,))], is_known=True)
+    assert effects[0] == Drop((ROW,))
+    assert not made.may_keep(before, OTHER._replace(key=ROW.key), None)
+    assert not made.may_keep(made.ticket(), ROW, None)
+    assert made.may_keep(made.ticket(), OTHER, None)
+    made.polled(1, 13.0, reading(3, 2), [Entry(2, (ROW,), (ROW,))], is_known=True)
+    assert made.holds(ROW)
+    made.polled(1, 14.0, reading(4, 3), [Entry(3, (ROW,))], is_known=True)
+    assert made.may_keep(made.ticket(), ROW, None)
+
+
+def test_a_table_that_is_held_holds_its_rows() -> None:
+    made = reader()
+    made.polled(1, 12.0, reading(2, 1), [Entry(1, (), (Change("t", EVERY),))], is_known=True)
+    assert made.holds(ROW)
+    assert not made.holds(Change("u", b"1"))
+
+
+def test_begin_is_sent_after_the_marks_of_an_epoch() -> None:
+    made = machine()
+    made.told([Commit(7, 70, (ROW,))])
+    made.lost(0)
+    effects = [*made.connected(0), *made.tick(20.0)]
+    kinds = [type(effect) for effect in effects]
+    assert kinds.index(Open) < kinds.index(Mark) < kinds.index(Begin)
