@@ -129,6 +129,10 @@ class Split(NamedTuple):
         """The part to learn from; nothing that happened later can be seen in it."""
         return self.trace[: self.cut]
 
+    def samples(self, capacity: int, *, weights: Weights = "unit", seed: int = 0, most: int = MOST_ROWS) -> Dataset:
+        """What a policy with that capacity samples in the past, as `Dataset.of` takes it."""
+        return Dataset.of(self.past, capacity, weights=weights, seed=seed, most=most)
+
     def held_out(self, data: Dataset) -> Dataset:
         """The samples of the whole trace that were taken after the cut."""
         return data[data.position >= self.cut]

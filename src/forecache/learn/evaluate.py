@@ -33,12 +33,24 @@ if TYPE_CHECKING:
 with extra(TRACES):
     import numpy as np
 
-__all__ = ["FALLBACK", "LEARNED", "Evaluation", "HeldOut", "Quality", "evaluate", "held_out_hits", "quality"]
+__all__ = [
+    "EVERYTHING",
+    "FALLBACK",
+    "LEARNED",
+    "SEEDS",
+    "Evaluation",
+    "HeldOut",
+    "Quality",
+    "evaluate",
+    "held_out_hits",
+    "quality",
+]
 
 LEARNED: Final = "learned"  # the policy that uses models
 FALLBACK: Final = "tinylfu"  # what whoever distrusts a model would use
 SEEDS: Final = (0, 1)  # of the policies that leave something to chance
 CLASSICAL: Final = tuple(name for name in _core.POLICIES if name != LEARNED)
+EVERYTHING: Final = (*CLASSICAL, LEARNED, BOUND)  # that a model is compared with
 FEWEST: Final = 50  # rows below which a figure would be chance
 
 
@@ -136,7 +148,7 @@ def evaluate(
     *,
     weights: Weights = "unit",
     seeds: Sequence[int] = SEEDS,
-    policies: Sequence[str] = (*CLASSICAL, LEARNED, BOUND),
+    policies: Sequence[str] = EVERYTHING,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Evaluation:
     """Judges models, by name, on the held-out part of a trace.

@@ -18,6 +18,7 @@ from forecache.units import Capacity, Weights
 
 if TYPE_CHECKING:
     from forecache.learn.dataset import Bools
+    from forecache.learn.partitioned import Divided
 
 with extra(TRACES):
     import numpy as np
@@ -46,7 +47,7 @@ def predictor_of(name: str, **parameters: Any) -> Predictor:
 
 
 def collect(
-    parts: Sequence[Split],
+    parts: Sequence[Split | Divided],
     capacities: Sequence[Capacity],
     *,
     weights: Weights = "unit",
@@ -54,13 +55,13 @@ def collect(
     most: int = MOST_ROWS,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Dataset:
-    """The samples of the past part of each trace at each capacity, which is that of the whole trace."""
+    """The samples of the past part of each trace, or divided history, at each capacity, which is that of the whole."""
     cells = [(part, capacity) for part in parts for capacity in capacities]
     found = []
     for done, (part, capacity) in enumerate(cells):
         on_progress(done, len(cells))
         entries = capacity.resolve(part.trace, weights=weights)
-        found.append(Dataset.of(part.past, entries, weights=weights, seed=seed, most=most))
+        found.append(part.samples(entries, weights=weights, seed=seed, most=most))
     on_progress(len(cells), len(cells))
     return Dataset.join(found)
 

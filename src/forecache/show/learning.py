@@ -13,6 +13,7 @@ import typer
 
 from forecache.show.options import Format, Json, Seed, listed
 from forecache.show.output import print_json, print_tables
+from forecache.show.sources import Dask, Workers, engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from forecache.learn.dataset import Split
     from forecache.learn.evaluate import Evaluation
     from forecache.learn.model import Model
+    from forecache.learn.partitioned import Divided
+    from forecache.record.engines import Run
     from forecache.show.progress import Silence
+    from forecache.units import Capacity, Weights
 
 __all__ = ["attach"]
 
@@ -57,22 +61,24 @@ def train(
     format: Format = None,
     seed: Seed = 0,
     as_json: Json = False,
+    workers: Workers = 1,
+    dask: Dask = None,
 ) -> None:
     """Learn a model from recorded accesses.
 
-    The model is trained on the first part of each trace and judged on the rest. If it hits less there than tinylfu,
+    The model is trained on the first part of each trace and judged on the rest; of a divided history, a partition at a
+    time, in memory for one. If it hits less there than tinylfu,
     which needs no model, it is not saved without --force, and the exit code is 3.
     """
     from forecache.learn.evaluate import FALLBACK, LEARNED
-    from forecache.learn.evaluate import evaluate as judge
     from forecache.learn.training import collect, predictor_of
     from forecache.learn.training import train as fit
     from forecache.show.progress import teller
     from forecache.units import Capacity
 
     sizes = [Capacity.parse(size) for size in listed(capacity)]
-    parts = [read(file, format, holdout) for file in traces]
-    with teller(lines=False) as told:
+    with teller(lines=False) as told, engine(workers, dask) as run:
+        parts = [read(file, format, holdout, run) for file in traces]
         data = collect(parts, sizes, weights=weights, seed=seed, on_progress=progress(told, "rows"))
         about = {
             "forecache": version("forecache"),
@@ -86,17 +92,7 @@ def train(
         model = fit(predictor_of(predictor, seed=seed), data, about)
         told.step("fit", 1, 1, f"{len(data):,} rows")
         name = output.stem if output.stem not in {FALLBACK, LEARNED} else f"{output.stem}.fcm"
-        found = [
-            judge(
-                {name: model},
-                part,
-                size.resolve(part.trace, weights=weights),
-                weights=weights,
-                on_progress=progress(told, part.trace.name),
-            )
-            for part in parts
-            for size in sizes
-        ]
+        found = [judged({name: model}, part, size, weights, told) for part in parts for size in sizes]
     own, fallback, shipped = (mean_ratio(found, policy) for policy in (name, FALLBACK, LEARNED))
     saved = force or own >= fallback
     if saved:
@@ -124,34 +120,26 @@ def evaluate(
     plot: Plot = None,
     format: Format = None,
     as_json: Json = False,
+    workers: Workers = 1,
+    dask: Dask = None,
 ) -> None:
     """Judge models on the end of a trace: their predictions, and the hit ratio that these buy.
 
     A figure means something only where the model has not learned from that part: train with the same --holdout.
     """
-    from forecache.learn.evaluate import evaluate as judge
     from forecache.learn.model import Model
     from forecache.show.progress import teller
     from forecache.units import Capacity
 
     sizes = [Capacity.parse(size) for size in listed(capacity)]
     models = named(model, Model.load)
-    part = read(trace, format, holdout)
     if plot is not None:
         from forecache.show.plots import prepare
 
         prepare(plot.parent)
-    with teller(lines=False) as told:
-        found = [
-            judge(
-                models,
-                part,
-                size.resolve(part.trace, weights=weights),
-                weights=weights,
-                on_progress=progress(told, str(size)),
-            )
-            for size in sizes
-        ]
+    with teller(lines=False) as told, engine(workers, dask) as run:
+        part = read(trace, format, holdout, run)
+        found = [judged(models, part, size, weights, told) for size in sizes]
     if plot is not None:
         from forecache.show.evaluation import draw_evaluations
 
@@ -205,12 +193,30 @@ def tune(
     typer.echo(f"\n{tuning_verdict(found)}")
 
 
-def read(file: Path, format: str | None, holdout: float) -> Split:
-    """A trace, divided by time."""
+def read(file: Path, format: str | None, holdout: float, run: Run) -> Split | Divided:
+    """A trace, divided by time; a divided history is not read yet."""
     from forecache.learn.dataset import split
+    from forecache.learn.partitioned import Divided
+    from forecache.record.partitions import Partitions
     from forecache.record.trace import Trace
 
+    if Partitions.is_at(file):
+        return Divided(Partitions.open(file), holdout, run)
     return split(Trace.read(file, format), holdout)
+
+
+def judged(
+    models: dict[str, Model], part: Split | Divided, size: Capacity, weights: Weights, told: Silence
+) -> Evaluation:
+    """How good models are at one capacity."""
+    from forecache.learn.dataset import Split
+    from forecache.learn.evaluate import evaluate
+    from forecache.learn.partitioned import evaluate_partitions
+
+    whole, step = size.resolve(part.trace, weights=weights), progress(told, f"{part.trace.name} {size}")
+    if isinstance(part, Split):
+        return evaluate(models, part, whole, weights=weights, on_progress=step)
+    return evaluate_partitions(models, part, whole, weights=weights, on_progress=step)
 
 
 def progress(told: Silence, name: str) -> Callable[[int, int], None]:
@@ -218,7 +224,7 @@ def progress(told: Silence, name: str) -> Callable[[int, int], None]:
     return partial(told.step, name)
 
 
-def described(part: Split) -> dict[str, Any]:
+def described(part: Split | Divided) -> dict[str, Any]:
     """What the metadata say of a trace."""
     known = {key: part.trace.metadata[key] for key in ("source", "licence") if key in part.trace.metadata}
     return {"name": part.trace.name, "accesses": len(part.trace), "learned_from": part.cut, **known}
