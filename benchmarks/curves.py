@@ -1,4 +1,4 @@
-"""How near curves come to the truth, and what they cost: SHARDS, miniature simulation, equations, and live caches.
+"""How near curves come to the truth, and what they cost: SHARDS, miniature simulation, and equations.
 
 Times are of the processor in one thread, since the machine has other work; ratios are of times from one run. Errors are
 absolute differences in hit ratio, over the 13 default capacities (0.1 % to 100 % of the keys) unless said otherwise.
@@ -10,16 +10,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from time import process_time
 
 import numpy as np
 
-from benchmarks.harness import Peers, Table, alternate, own, parser, report
-from forecache import Cache
+from benchmarks.harness import Peers, Table, parser, report
 from forecache.curve import MissRatioCurve
-from forecache.record.log import AccessLog
 from forecache.record.trace import Trace
 from forecache.study.curves import miss_ratio_curve
 from forecache.study.models.characteristic import hit_ratio
@@ -32,9 +29,6 @@ GENERATED = (("shop", 5_000_000),)
 FEWEST_SAMPLED = 8_000  # keys in a sample, for its figure to count
 SHARDS_RATE = 0.01
 MINIATURE = 0.1
-LIVE_ACCESSES = 1_000_000
-LIVE_CAPACITY = 0.05  # of the keys
-LOOKUPS = 200_000
 
 
 def traces(options: argparse.Namespace) -> Iterator[Trace]:
@@ -161,79 +155,6 @@ def equations(options: argparse.Namespace) -> Iterator[Table]:
     )
 
 
-def live(options: argparse.Namespace) -> Iterator[Table]:
-    """The curve of a running cache and that of its own log."""
-    count = 100_000 if options.quick else LIVE_ACCESSES
-    p = np.arange(1, 50_001) ** -0.9
-    steady = Trace.from_columns(
-        np.random.default_rng(1).choice(50_000, count, p=p / p.sum()), name="Zipf 0.9, 50,000 keys"
-    )
-    wanted = [steady, *(trace.head(count) for trace in traces(options) if trace.name in {"orm_busy", "twitter_c52"})]
-    lines = []
-    for trace in wanted:
-        capacity = int(trace.unique * LIVE_CAPACITY)
-        with tempfile.TemporaryDirectory() as directory:
-            log = AccessLog(directory)
-            with Cache[int, int](capacity=capacity, policy="tinylfu", record=log) as cache:
-                for key in trace.key.tolist():
-                    cache.get_or_load(key, int)
-                told = {name: cache.curve(name) for name in ("lru", "tinylfu", "min")}
-            own_log = Trace.read(directory)
-        for name, curve in told.items():
-            truth = miss_ratio_curve(own_log, list(curve.capacities), policy=name)
-            mean, most = errors(curve.hit_ratios, truth.hit_ratios)
-            share = f"{curve.accesses / len(trace):.0%} of {len(trace):,}"
-            lines.append([f"{trace.name}, {name}", share, f"{mean:.4f}", f"{most:.4f}"])
-    columns = ["log, policy", "accesses that the curve is of", "mean difference", "largest"]
-    yield Table("A live cache's curve, 1/32 to 4 times its size, against that of its complete log", columns, lines)
-
-
-def hits(cache: Cache[int, int], keys: list[int]) -> float:
-    """Processor seconds of lookups that hit."""
-    get = cache.get
-    start = process_time()
-    for key in keys:
-        get(key)
-    return process_time() - start
-
-
-def requests(cache: Cache[int, int], keys: list[int]) -> float:
-    """Processor seconds of lookups, of which a third is loaded."""
-    get = cache.get_or_load
-    start = process_time()
-    for key in keys:
-        get(key, int)
-    return process_time() - start
-
-
-def cost(options: argparse.Namespace) -> Iterator[Table]:
-    """What keeping a stretch of accesses adds to a request, and the memory it takes."""
-    chance, lines = np.random.default_rng(1), []
-    p = np.arange(1, 50_001) ** -0.9
-    mixed = chance.choice(50_000, LOOKUPS, p=p / p.sum()).tolist()
-    stored = chance.integers(0, 10_000, LOOKUPS).tolist()
-    for name, run, keys in (("hits", hits, stored), ("a third is loaded", requests, mixed)):
-        caches = {size: Cache[int, int](capacity=10_000, policy="lru", curve_bytes=size) for size in (0, 2**20)}
-        for cache in caches.values():
-            cache.update({key: key for key in range(10_000)})
-            requests(cache, mixed * (1 if options.quick else 10))  # windows have been full, and pauses begun
-        runs = {str(size): partial(own(run), cache, keys) for size, cache in caches.items()}
-        best = alternate(runs, 3 if options.quick else 15)
-        without, with_curve = (best[str(size)] / LOOKUPS * 1e9 for size in caches)
-        held = window_bytes(caches[2**20])
-        lines.append(
-            [name, f"{without:.1f}", f"{with_curve:.1f}", f"{with_curve / without - 1:+.1%}", f"{held / 1024:,.0f}"]
-        )
-    columns = ["requests", "ns without", "ns with", "more", "KiB kept"]
-    yield Table("What a live curve costs, at its default of 1 MiB", columns, lines)
-
-
-def window_bytes(cache: Cache[int, int]) -> int:
-    """Bytes of the rows that a cache may keep: those of its last stretch, and as many of the next."""
-    found = cache._window(0) or {}
-    return 2 * sum(len(found[name]) for name in ("ids", "weights", "ticks"))
-
-
 def main() -> None:
     """Measures and reports."""
     arguments, peers = parser(__doc__), Peers()
@@ -241,8 +162,6 @@ def main() -> None:
         "shards": lambda: shards(options, peers),
         "miniature": lambda: miniature(options),
         "equations": lambda: equations(options),
-        "live": lambda: live(options),
-        "cost": lambda: cost(options),
     }
     arguments.add_argument("--parts", default=",".join(parts), help="some of the tables, with commas")
     options = arguments.parse_args()

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.certificates import certificate
 from tests.servers import postgresql, valkey
@@ -13,6 +14,9 @@ from tests.servers import postgresql, valkey
 __all__ = ["certificate", "postgresql", "real_traces", "valkey"]
 
 REPOSITORY = Path(__file__).parents[1]
+
+settings.register_profile("patient", deadline=None)  # a machine with other work is slow now and then
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

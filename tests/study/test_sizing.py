@@ -83,7 +83,7 @@ def test_at_the_optimum_one_more_mib_saves_about_what_it_costs() -> None:
 
 def test_todays_size_may_be_as_good() -> None:
     best = optimal_size(RISING, **PRICES).size
-    assert "is as good: leave it" in str(optimal_size(RISING, **PRICES, today=best))
+    assert str(optimal_size(RISING, **PRICES, today=best)).startswith("Leave the cache at ")
 
 
 def test_flat_optima_and_short_data_are_said_to_be_so() -> None:
@@ -179,7 +179,7 @@ def test_a_live_cache_recommends_what_its_log_does(tmp_path: Path) -> None:
     for curve in (live, MissRatioCurve.load(tmp_path / "live.json")[0]):
         found = optimal_size(curve, **asked)
         assert of_log.good_from <= found.size <= of_log.good_to
-        assert 0 < found.hit_ratio - of_log.hit_ratio < 0.07  # the log begins with an empty cache
+        assert found.hit_ratio == pytest.approx(of_log.hit_ratio, abs=0.01)
         assert found.net_benefit == pytest.approx(of_log.net_benefit, rel=0.1)
     assert live.capacities[0] < of_log.capacity < live.capacities[-1]
 

@@ -42,6 +42,7 @@ pub mod recorder;
 pub mod removed;
 mod residents;
 pub mod reuse;
+mod ring;
 pub mod sampling;
 pub mod school;
 mod segments;

@@ -19,7 +19,7 @@ use crate::table::Table;
 pub use crate::tags::Tag;
 use crate::tags::Tags;
 use crate::weights::Weights;
-use crate::window::{Window, place};
+use crate::window::{Stretch, Window, place};
 
 /// Expired entries that one write removes at most, beyond those whose room it needs.
 const SWEEP: usize = 2;
@@ -150,8 +150,8 @@ impl<K, V> Store<K, V> {
     }
 
     /// Recent accesses, if they are kept.
-    pub fn window(&self) -> Option<&Window> {
-        self.window.as_deref()
+    pub fn recent(&self) -> Option<Stretch> {
+        Some(self.window.as_ref()?.view(self.tick))
     }
 
     /// The policy as one that learns, if it does.
@@ -345,7 +345,7 @@ impl<K, V> Store<K, V> {
         if place(id) < self.noted
             && let Some(window) = &mut self.window
         {
-            window.note_removal(id, self.tick);
+            window.note_removal(id, self.tick, self.table.len());
             self.noted = window.limit();
         }
     }

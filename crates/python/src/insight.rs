@@ -77,16 +77,17 @@ pub fn timetable(turns: Vec<(u64, Option<u64>)>) -> Vec<Lesson> {
     turns.into_iter().map(|(begun, used)| Lesson { begun, used: used.unwrap_or(NEVER) }).collect()
 }
 
-/// Columns of recent accesses as bytes: ids, weights and ticks, of 4 bytes each.
+/// Recent accesses: rows and weights as bytes, of 4 bytes each, and what they stand for.
 pub fn window<'py>(py: Python<'py>, view: &Stretch) -> PyResult<Bound<'py, PyDict>> {
-    let ids: Vec<u8> = view.rows.iter().flat_map(|row| row.id.to_ne_bytes()).collect();
-    let weights: Vec<u8> = view.rows.iter().flat_map(|row| row.weight.to_ne_bytes()).collect();
-    let ticks: Vec<u8> = view.rows.iter().flat_map(|row| row.tick.to_ne_bytes()).collect();
     let told = PyDict::new(py);
-    for (name, column) in [("ids", ids), ("weights", weights), ("ticks", ticks)] {
-        told.set_item(name, PyBytes::new(py, &column))?;
+    for (name, column) in [("rows", &view.rows), ("weights", &view.weights)] {
+        let bytes: Vec<u8> = column.iter().flat_map(|value| value.to_ne_bytes()).collect();
+        told.set_item(name, PyBytes::new(py, &bytes))?;
     }
     told.set_item("rate", view.rate)?;
     told.set_item("is_part", view.is_part)?;
+    told.set_item("warm_up", view.warm_up)?;
+    told.set_item("accesses", view.accesses)?;
+    told.set_item("age", view.age)?;
     Ok(told)
 }

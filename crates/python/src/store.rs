@@ -312,7 +312,7 @@ impl Store {
 
     /// Recent accesses of a part, if they are kept.
     fn _window<'py>(&self, py: Python<'py>, shard: usize) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let view = self.shards.iter().nth(shard).and_then(|shard| Some(shard.store.window()?.view()));
+        let view = self.shards.iter().nth(shard).and_then(|shard| shard.store.recent());
         view.map(|view| insight::window(py, &view)).transpose()
     }
 

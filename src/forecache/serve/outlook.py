@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from array import array
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from forecache import _core
 from forecache.curve import MissRatioCurve
@@ -17,13 +18,10 @@ __all__ = ["Measured"]
 K = TypeVar("K")
 V = TypeVar("V")
 
-REMOVED: Final = 2**32 - 1  # in place of a weight: the key was removed
+REMOVED: Final = 2**31  # set in a row: the key was removed
 GOLDEN: Final = 0x9E37_79B9_7F4A_7C15  # multiples of it differ in all bits
 ALL_IDS: Final = 2**64
-TICKS: Final = 2**32
-COLUMNS: Final[tuple[tuple[str, Literal["I"]], ...]] = (("ids", "I"), ("weights", "I"), ("ticks", "I"))
 OCTAVES: Final = range(-5, 3)  # capacities by default: a 32nd to 4 times that of the cache, which a window can fill
-WARM_UP: Final = 0.4  # share of a stretch that is part of a longer time, in which misses do not count
 GROUPS: Final = 4  # parts of a sample whose difference tells the error
 LEAST: Final = 8  # entries of a cache for a part
 GROUP_SHIFT: Final = 2  # the lowest bits of an id are uniform, whatever the sample
@@ -32,18 +30,26 @@ GROUP_SHIFT: Final = 2  # the lowest bits of an id are uniform, whatever the sam
 class Recent(NamedTuple):
     """Accesses to a sample of the keys of one shard."""
 
-    ids: Sequence[int]
-    weights: Sequence[int]
+    ids: array[int]
+    weights: array[int]
     rate: float  # share of the keys that is kept
+    is_part: bool  # whether there were accesses before the first one
     warm_up: int  # accesses at the beginning that fill the cache and are not counted
     counted: int  # accesses of all keys that those after the warm-up stand for
 
-    def group(self, number: int) -> Recent:
-        """The accesses to a part of the keys."""
-        mine = [at for at, one in enumerate(self.ids) if (one >> GROUP_SHIFT) % GROUPS == number]
-        ids, weights = [self.ids[at] for at in mine], [self.weights[at] for at in mine]
-        warm_up = sum(at < self.warm_up for at in mine)
-        return Recent(ids, weights, self.rate / GROUPS, warm_up, self.counted)
+    def groups(self) -> list[Recent]:
+        """The accesses to each part of the keys; none where all keys were looked at."""
+        if self.rate >= 1:
+            return []
+        rows: list[list[int]] = [[] for _ in range(GROUPS)]
+        for at, one in enumerate(self.ids):
+            rows[(one >> GROUP_SHIFT) % GROUPS].append(at)
+        return [self.only(mine) for mine in rows]
+
+    def only(self, mine: list[int]) -> Recent:
+        """Some of the accesses, to one of so many equal parts of the keys."""
+        ids, weights = (array("Q", [column[at] for at in mine]) for column in (self.ids, self.weights))
+        return self._replace(ids=ids, weights=weights, rate=self.rate / GROUPS, warm_up=bisect_left(mine, self.warm_up))
 
 
 class Measured(_core.Store[K, V]):
@@ -67,7 +73,8 @@ class Measured(_core.Store[K, V]):
         (0.0, 0.0, 0.8)
 
         Kept is a stretch of accesses, or of those to a sample of the keys, and after a pause the next one. They are
-        replayed in the calling thread: up to a second, largely without the GIL. Expiry is not replayed.
+        replayed in the calling thread, largely without the GIL: up to some seconds, most of all for `learned`. Expiry
+        is not replayed.
 
         Args:
             policy: that of the cache by default; `lru`, `min` or any other.
@@ -81,16 +88,19 @@ class Measured(_core.Store[K, V]):
         name = self._parameters["policy"] if policy is None else policy
         if name not in self.NAMES:
             raise UnknownPolicyError(f"unknown policy {name!r}; expected one of {', '.join(self.NAMES)}")
-        parts = [recent(found) for shard in range(self._shards) if (found := self._window(shard)) and len(found["ids"])]
+        parts = [
+            recent(found) for shard in range(self._shards) if (found := self._window(shard)) and len(found["rows"])
+        ]
         if not parts:
             raise EmptyTraceError("no access was kept; look something up first, with curve_bytes above 0")
         keys = sum(len(set(part.ids)) / part.rate for part in parts)
-        by_size = any(weight > 1 for part in parts for weight in part.weights)
+        by_size = any(max(part.weights) > 1 for part in parts)
         sizes = self._capacities() if capacities is None else sorted(set(capacities))
         if not sizes or sizes[0] < 1:
             raise CapacityError(f"capacities are {sizes}; expected one or more, each above 0")
         total = sum(part.counted for part in parts)
-        cells = [[replayed(part, name, size / self._shards, by_size=by_size) for part in parts] for size in sizes]
+        pairs = [(part, part.groups()) for part in parts]
+        cells = [[replayed(*pair, name, size / self._shards, by_size=by_size) for pair in pairs] for size in sizes]
         ratios = [sum(cell.hits for cell in row) / total for row in cells]
         errors = [math.sqrt(sum(cell.variance for cell in row)) / total for row in cells]
         counts = self._counts()
@@ -122,39 +132,31 @@ class Replayed(NamedTuple):
 
 def recent(found: dict[str, Any]) -> Recent:
     """What a shard has kept. After a removal a key is another one, since no policy could have served it."""
-    columns = zip(*(memoryview(found[name]).cast(form) for name, form in COLUMNS), strict=True)
-    names: list[int] = []
-    generation: dict[int, int] = {}
-    known: dict[int, int] = {}
-    rows: list[tuple[int, int, int]] = []
-    for key, weight, tick in columns:
-        if weight == REMOVED:
-            generation[key] = generation.get(key, 0) + 1
-            continue
-        if weight:
-            known[key] = weight
-        rows.append((key, weight, tick))
-        names.append((key ^ generation.get(key, 0) * GOLDEN) % ALL_IDS)
+    rows = memoryview(found["rows"]).cast("I").tolist()
+    weights = memoryview(found["weights"]).cast("I").tolist() or [1] * len(rows)
+    settings = found["rate"], found["is_part"]
+    if max(rows) < REMOVED and min(weights) > 0:
+        return Recent(array("Q", rows), array("Q", weights), *settings, found["warm_up"], found["accesses"])
+    known = {row: weight for row, weight in zip(rows, weights, strict=True) if weight and row < REMOVED}
     mean = max(1, round(sum(known.values()) / len(known))) if known else 1
-    filled = [weight or known.get(key, mean) for key, weight, _ in rows]
-    warm_up = round(WARM_UP * len(rows)) if found["is_part"] else 0
-    return Recent(names, filled, found["rate"], warm_up, span(rows, warm_up, found["rate"]))
+    generation: dict[int, int] = {}
+    ids, filled, warm_up = array("Q"), array("Q"), 0
+    for at, (row, weight) in enumerate(zip(rows, weights, strict=True)):
+        if row >= REMOVED:
+            generation[row - REMOVED] = generation.get(row - REMOVED, 0) + 1
+            continue
+        ids.append((row ^ generation.get(row, 0) * GOLDEN) % ALL_IDS)
+        filled.append(weight or known.get(row, mean))
+        warm_up += at < found["warm_up"]
+    return Recent(ids, filled, *settings, warm_up, found["accesses"])
 
 
-def span(rows: list[tuple[int, int, int]], warm_up: int, rate: float) -> int:
-    """Accesses to all keys between the first row that counts and the last."""
-    if rate >= 1 or len(rows) <= warm_up:
-        return len(rows) - warm_up
-    return 1 + (rows[-1][2] - rows[warm_up][2]) % TICKS
-
-
-def replayed(part: Recent, policy: str, capacity: float, *, by_size: bool) -> Replayed:
+def replayed(part: Recent, groups: list[Recent], policy: str, capacity: float, *, by_size: bool) -> Replayed:
     """A shard at another capacity."""
     own = max(1, round(capacity * part.rate))
     hits = replay(part, policy, own, by_size=by_size)
-    if part.rate >= 1:
+    if not groups:
         return Replayed(hits, 0.0, 1.0)
-    groups = [part.group(number) for number in range(GROUPS)]
     if own < LEAST * GROUPS or not all(group.ids for group in groups):
         return Replayed(hits, math.nan, part.rate)
     each = [replay(group, policy, max(1, round(own / GROUPS)), by_size=by_size) for group in groups]
@@ -166,11 +168,16 @@ def replayed(part: Recent, policy: str, capacity: float, *, by_size: bool) -> Re
 def replay(part: Recent, policy: str, capacity: int, *, by_size: bool) -> float:
     """Hits of all keys that those of a sample stand for, after the warm-up.
 
+    A stretch of a longer time is replayed twice, and counted the second time: what a policy keeps, and what it has
+    adapted to, is then what it would be after a long time.
+
     What the sample misses or has too much, it does in keys that are accessed all the time: the difference to the
     accesses that there were is added to the hits (SHARDS-adj, Waldspurger et al., FAST 2015).
     """
-    accesses = _core.Accesses(array("Q", part.ids), array("Q", part.weights))
+    times = 2 if part.is_part else 1
+    accesses = _core.Accesses(part.ids * times, part.weights * times)
     running = _core.Simulation(accesses, policy, capacity, weights="size" if by_size else "unit")
-    before, after = running.run(part.warm_up), running.run(len(part.ids))
+    length = len(part.ids)
+    before, after = running.run((times - 1) * length + part.warm_up), running.run(length - part.warm_up)
     hits, stood_for = (after[1] - before[1]) / part.rate, (after[0] - before[0]) / part.rate
     return hits + part.counted - stood_for
