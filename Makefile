@@ -1,7 +1,7 @@
 # Every target sets up what it needs; `make demo` and `make test` work from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench prior stress clusters fuzz model simulate spin docs clean
+.PHONY: help setup demo test lint bench prior stress clusters fuzz model simulate spin chromium docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -80,6 +80,13 @@ spin: ## Installs the model checker where apt can; the tests of the model are sk
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends spin gcc libc6-dev; } >/dev/null 2>&1 && exit; \
 	fi; \
 	echo "Spin is not installed, and the model of the protocol cannot be checked: apt-get install spin gcc" >&2
+
+chromium: ## Installs a browser where apt can; the tests of pages in a browser are skipped without it
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null && exit; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; } >/dev/null 2>&1 && exit; \
+	fi; \
+	echo "No chromium is installed, and pages are not opened in a browser: apt-get install chromium" >&2
 
 docs: setup ## Runs every example of the documentation
 	$(BIN)/pytest tests/test_docs.py $(ARGS)

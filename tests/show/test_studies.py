@@ -100,12 +100,16 @@ def test_size_as_json_is_what_optimal_size_says(file: Path) -> None:
     assert {row["policy"] for row in found["curve"]} == {"fifo", "lru", "min"}
 
 
-def test_size_needs_to_know_how_much_traffic_there_is(tmp_path: Path) -> None:
+def test_size_says_what_it_had_to_suppose(tmp_path: Path) -> None:
     path = tmp_path / "plain.csv"
     Trace.from_columns([1, 2, 1, 3]).write(path)
-    ended = sized(path, "--entry-size", "1KiB")
-    assert ended.returncode == 2
-    assert "give requests_per_second" in ended.stderr
+    guessed = sized(path)
+    assert guessed.returncode == 0
+    assert "100 is a guess, on which the size depends: give --requests-per-second" in guessed.stdout
+    assert "1KiB is a guess: give --entry-size" in guessed.stdout
+    known = sized(path, "--requests-per-second", "5", "--entry-size", "2KiB")
+    assert known.returncode == 0
+    assert "guess" not in known.stdout
 
 
 def test_size_of_saved_curves_is_that_of_the_trace(file: Path, tmp_path: Path) -> None:

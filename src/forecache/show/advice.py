@@ -7,12 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from forecache.show.options import Format, Json, Seed, listed
+from forecache.show.options import (
+    CoreMonth,
+    CostPerHit,
+    CostPerMiss,
+    EntrySize,
+    Format,
+    Html,
+    Json,
+    Plot,
+    Price,
+    RequestsPerSecond,
+    Seed,
+    listed,
+)
 from forecache.show.output import print_json, print_tables
 from forecache.show.sources import Dask, Source, Workers, engine
 from forecache.show.studies import Sample, WeightsOption, prepare_pictures
 
 if TYPE_CHECKING:
+    from forecache.curve import MissRatioCurve
     from forecache.show.progress import Silence
     from forecache.show.sizing import Answer
     from forecache.units import Weights
@@ -20,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["attach"]
 
 LEARNED: Final = "learned"  # the policy that is recommended for, unless somebody says
+SUPPOSED_RATE: Final = 100.0  # requests a second, where nobody knows
+SUPPOSED_ENTRY: Final = "1KiB"  # likewise
 
 
 def attach(app: typer.Typer) -> None:
@@ -30,18 +46,12 @@ def attach(app: typer.Typer) -> None:
 def size(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A trace, a log, a divided history, or saved curves.")],
     *,
-    cost_per_miss: Annotated[
-        str, typer.Option(metavar="COST", help="Money, or how long a core of the database is busy, as in '2ms'.")
-    ],
-    price: Annotated[str, typer.Option(metavar="PRICE", help="Of memory: '3.5/GiB-month' or '0.01/GiB-hour'.")],
-    cost_per_hit: Annotated[str, typer.Option(metavar="COST", help="As of a miss.")] = "0",
-    core_month: Annotated[float, typer.Option(help="Money that a core of the database costs a month.")] = 40.0,
-    entry_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory of an entry; by default the mean size in the trace.")
-    ] = None,
-    requests_per_second: Annotated[
-        float | None, typer.Option(help="Of the service; by default as the times of the trace say.")
-    ] = None,
+    cost_per_miss: CostPerMiss,
+    price: Price,
+    cost_per_hit: CostPerHit = "0",
+    core_month: CoreMonth = 40.0,
+    entry_size: EntrySize = None,
+    requests_per_second: RequestsPerSecond = None,
     target_hit_ratio: Annotated[float | None, typer.Option(help="For which the least size is wanted.")] = None,
     most_misses: Annotated[float | None, typer.Option(help="A second, for which the least size is wanted.")] = None,
     today: Annotated[str | None, typer.Option(metavar="SIZE", help="Size of the cache as it is, as '64MiB'.")] = None,
@@ -53,8 +63,8 @@ def size(
     ] = None,
     sample: Sample = None,
     weights: WeightsOption = "unit",
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw hit ratio and money as a PNG.")] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page for whoever decides.")] = None,
+    plot: Plot = None,
+    html: Html = None,
     as_json: Json = False,
     format: Format = None,
     seed: Seed = 0,
@@ -120,13 +130,31 @@ def answer(
 
     own = policy or (source.saved[0].policy if source.saved else LEARNED)
     names = check_policies([own, *(compared(source, sample) if policies is None else listed(policies))])
+    supposed = []
     if not source.saved:  # whether it can be answered, before long work
         trial = source.curves([BASELINE], None, told, sizes=["1%"], weights=weights, seed=seed)[0]
+        supposed = suppose(asked, trial, weights)
         market_of(trial, **prices(asked))
     curves = source.curves(names, sample, told, sizes=None, weights=weights, seed=seed)
     sizings = [optimal_size(curve, **asked) for curve in curves]
     market = market_of(curves[0], **prices(asked))
-    return Answer(source.name, sizings[0], sizings, curves, market, notes(source, asked, market.requests_per_second))
+    told_too = [*notes(source, asked, market.requests_per_second), *supposed]
+    return Answer(source.name, sizings[0], sizings, curves, market, told_too)
+
+
+def suppose(asked: dict[str, Any], curve: MissRatioCurve, weights: Weights) -> list[str]:
+    """Fills in what neither the options nor the trace say, and tells how to say it."""
+    said = []
+    if asked["requests_per_second"] is None and curve.requests_per_second is None:
+        asked["requests_per_second"] = SUPPOSED_RATE
+        said.append(
+            f"The trace does not tell how many requests a second there are; {SUPPOSED_RATE:g} is a guess, on which the "
+            "size depends: give --requests-per-second."
+        )
+    if asked["entry_bytes"] is None and weights == "unit":
+        asked["entry_bytes"] = SUPPOSED_ENTRY
+        said.append(f"It does not tell how large entries are; {SUPPOSED_ENTRY} is a guess: give --entry-size.")
+    return said
 
 
 def compared(source: Source, sample: float | None) -> list[str]:

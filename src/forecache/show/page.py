@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ from forecache.show.plots import PERCENT, label_of, styles
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["curve_figure", "page_of", "prepare", "write_curves"]
+__all__ = ["curve_figure", "listing", "page_of", "prepare", "table", "write_curves"]
 
 BAND_OPACITY: Final = 0.15
 NOTE: Final = (
@@ -86,7 +86,7 @@ def curve_figure(curves: Sequence[MissRatioCurve], title: str) -> Figure:
     unit = "bytes" if curves[0].weights == "size" else "entries"
     names = [capacity_text(tick, curves[0].weights) for tick in ticks]
     figure.update_xaxes(type="log", title=f"capacity in {unit}", tickvals=ticks, ticktext=names)
-    figure.update_yaxes(title="hit ratio in %", rangemode="tozero")
+    figure.update_yaxes(title="hit ratio in %")
     return figure
 
 
@@ -119,3 +119,16 @@ def page_of(title: str, parts: Sequence[Figure | str]) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>\n" + "\n".join(shown) + "\n</body></html>\n"
     )
+
+
+def table(rows: list[list[str]]) -> str:
+    """HTML of rows, the first of which is the head."""
+    head, *body = rows
+    lines = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body]
+    names = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    return f"<table><tr>{names}</tr>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+
+
+def listing(lines: Iterable[str]) -> str:
+    """HTML of a list; the lines are HTML already."""
+    return "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"

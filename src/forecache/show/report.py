@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecache.extras import extra
 from forecache.show.curves import byte_ticks
-from forecache.show.page import curve_figure, page_of
+from forecache.show.page import curve_figure, listing, page_of, table
 from forecache.show.plots import DEFAULT_STYLE
 from forecache.show.sizing import COMPARED, EXPLAINED, RECOMMENDED, TODAY, Answer, cells, facts, in_bytes
 from forecache.study.sizing import Market, Sizing
@@ -87,17 +87,5 @@ def mark(figure: Figure, sizing: Sizing) -> None:
                 showarrow=False,
                 xanchor="right",
                 font_color=color,
+                bgcolor="rgba(255, 255, 255, 0.85)",
             )
-
-
-def table(rows: list[list[str]]) -> str:
-    """HTML of rows, the first of which is the head."""
-    head, *body = rows
-    lines = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body]
-    names = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    return f"<table><tr>{names}</tr>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
-
-
-def listing(lines: Any) -> str:
-    """HTML of a list; the lines are HTML already."""
-    return "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"

@@ -149,4 +149,5 @@ def mark(axes: Axes, sizing: Sizing) -> None:
             ha="left" if is_left else "right",
             color=color,
             size=9,
+            bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5},
         )

@@ -120,22 +120,32 @@ class Sizing:
         """As JSON can hold it."""
         return asdict(self) | {"is_flat": self.is_flat, "is_short": self.is_short, "advice": str(self)}
 
+    @property
+    def is_good_today(self) -> bool:
+        """Whether no size is better than today's by more than 2 %."""
+        net, now = self.net_benefit, self.net_today
+        return bool(self.size and self.today) and now is not None and net - now <= FLAT * abs(net)
+
     def _advice(self) -> str:
         if self.size == 0:
             return "No cache pays at these prices: memory costs more than the misses that it saves."
-        return (
-            f"Give the cache {format_size(self.size)}: {self.policy} then answers {self.hit_ratio:.1%} of the "
-            f"requests, the database gets {self.database_load:,.3g} a second, and {money(self.net_benefit)} a month "
-            f"is saved after {money(self.rent)} for memory."
+        brings = (
+            f"{self.policy} answers {self.hit_ratio:.1%} of the requests, the database gets "
+            f"{self.database_load:,.3g} a second, and {money(self.net_benefit)} a month is saved after "
+            f"{money(self.rent)} for memory."
         )
+        if self.is_good_today and self.today is not None and self.net_today is not None:
+            gain = f"only {money(self.net_benefit - self.net_today)} a month more than now"
+            return (
+                f"Leave the cache at {format_size(self.today)}. {format_size(self.size)} would bring {gain}: {brings}"
+            )
+        return f"Give the cache {format_size(self.size)}: {brings}"
 
     def _change(self) -> list[str]:
-        if self.today is None or self.net_today is None:
+        if self.today is None or self.net_today is None or self.is_good_today:
             return []
-        gain = self.net_benefit - self.net_today
-        if gain <= FLAT * abs(self.net_benefit):
-            return [f"Today's {format_size(self.today)} is as good: leave it."]
-        return [f"That is {money(gain)} a month more than today's {format_size(self.today)}."]
+        gain = money(self.net_benefit - self.net_today)
+        return [f"That is {gain} a month more than today's {format_size(self.today)}."]
 
     def _doubts(self) -> list[str]:
         doubts = []
