@@ -56,6 +56,10 @@ class Setting:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
+    def connected(self) -> psycopg.Connection[Any]:
+        """A connection whose commits wait as the server says."""
+        return psycopg.connect(self.url, autocommit=True)
+
     def candidate(self) -> Sequencer:
         """A sequencer, as a process."""
         made = Sequencer(self.url, self.valkey.url, "item", "--synchronous")
