@@ -76,6 +76,7 @@ def old_primary(world: World, who: Contestant) -> None:
     between.goes_dark()
     world.promote(replica)
     world.writers.reset()
+    world.sequencers.reset()
     who.write(1)
 
 

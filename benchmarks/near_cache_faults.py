@@ -11,7 +11,8 @@ so many reads raised. "waits": the longest read above 0.4 s. After "restart, sna
 server itself has lost an acknowledged write, and so has who keeps rows nowhere else; a cache that does not notice that
 its server was another, as valkey-glide's, then has the newer row by luck.
 
-Columns of forecache: its default level; `strong`; and what the shared tier by itself serves, to reads at level
+Columns of forecache: its default level; `strong`; the default level with a sequencer, where the row is written past the
+caches, by a plain client of the database; and what the shared tier by itself serves, to reads at level
 `eventual` in a process that has no copy of its own. That level promises no age. Copies of a process read at
 `eventual` are not here: they are as old as their `ttl` allows.
 """
@@ -33,16 +34,19 @@ from dataclasses import asdict, dataclass
 from benchmarks.faults import FAULTS
 from benchmarks.harness import Peers, Table, parser, report
 from benchmarks.near_caches import NEAR_CACHES, NearCache
-from benchmarks.rivals import Contestant, Near, Ours, World
+from benchmarks.rivals import Contestant, Followed, Near, Ours, World
 from tests.servers import PostgreSQL
 
 OURS = {"forecache, bounded(1s)": "bounded(1s)", "forecache, strong": "strong", "forecache, shared tier": "eventual"}
-CONTESTANTS = [*OURS, *NEAR_CACHES]
+FOLLOWED = "forecache, bounded(1s), sequencer"
+OURS_ALL = [*OURS, FOLLOWED]
+CONTESTANTS = [*OURS_ALL, *NEAR_CACHES]
 PAUSE = 0.005  # seconds between reads
 CALM = 1.0  # seconds of fresh reads that end a cell
 LEAST, MOST = 2.0, 20.0  # seconds that a cell is watched
 CELL_SECONDS = 90.0  # until it is said to hang
 WARM = 20  # reads before the fault
+ROOM = {"max_replication_slots": "60", "max_wal_senders": "60", "max_connections": "150"}
 SLOW = 0.4  # seconds of a read worth telling
 
 
@@ -148,6 +152,8 @@ def judge(reads: Iterable[Read], world: World, *, calm: bool) -> Cell:
 
 def contestant(name: str, world: World, url: str) -> Contestant:
     """By its name."""
+    if name == FOLLOWED:
+        return Followed(world, url, "bounded(1s)")
     if name in OURS:
         return Ours(world, url, OURS[name], only_shared=OURS[name] == "eventual")
 
@@ -190,7 +196,7 @@ def in_a_process(name: str, fault: str, url: str) -> Cell:
 def present(peers: Peers) -> list[str]:
     """Contestants that are installed."""
     modules = {"valkey-glide": ("valkey-glide-sync", "glide_sync"), "redis-py": ("redis",), "valkey-py": ("valkey",)}
-    return [name for name in CONTESTANTS if name in OURS or peers.find(*modules.get(name, (name,))) is not None]
+    return [name for name in CONTESTANTS if name in OURS_ALL or peers.find(*modules.get(name, (name,))) is not None]
 
 
 def main() -> None:
@@ -208,15 +214,16 @@ def main() -> None:
     if options.quick:
         names, faults = [names[0], names[-1]], faults[:2]
     pairs = [(name, fault) for fault in faults for name in names if options.only in f"{name}/{fault}"]
-    with PostgreSQL() as server, ThreadPoolExecutor(options.at_once) as pool:
+    with PostgreSQL(**ROOM) as server, ThreadPoolExecutor(options.at_once) as pool:
         cells = dict(zip(pairs, pool.map(lambda pair: in_a_process(*pair, server.database()), pairs), strict=True))
     tables = [
-        table_of("forecache", [name for name in names if name in OURS], faults, cells),
-        table_of("Near caches", [name for name in names if name not in OURS], faults, cells),
+        table_of("forecache", [name for name in names if name in OURS_ALL], faults, cells),
+        table_of("Near caches", [name for name in names if name not in OURS_ALL], faults, cells),
     ]
     meanings = "\n".join(f"- **{name}**: {(FAULTS[name].__doc__ or '').strip()}" for name in faults)
     missing = "rueidis is not here: it is a client for Go. Lettuce, Redisson and others are for Java."
     notes = (__doc__ or "").split("\n\n", 1)[1].strip() + f"\n\n{meanings}\n\n{missing}"
+    options.quick = options.quick or bool(options.only)  # which are not all results
     report("near_cache_faults", options, tables, peers, notes)
     if any(cell.beyond for cell in cells.values()):
         sys.exit("a read was older than its certificate")

@@ -6,6 +6,7 @@ in PostgreSQL. Readers reach both through a proxy that can be silenced, the writ
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -16,6 +17,8 @@ import valkey
 
 import forecache
 from benchmarks.near_caches import PREFIX, SECONDS, NearCache
+from forecache.coherence.postgresql.log_source import LogSource
+from forecache.serve.sequencing import Sequencing
 from forecache.serve.tiers.valkey import ValkeyTier
 from tests.proxy import Proxy
 from tests.servers import Valkey
@@ -41,6 +44,7 @@ class World:
         self.server = keep.enter_context(Valkey(**{"repl-diskless-sync-delay": "0"}))
         self.readers = keep.enter_context(Proxy(self.server.port))
         self.writers = keep.enter_context(Proxy(self.server.port))
+        self.sequencers = keep.enter_context(Proxy(self.server.port))
         self.acknowledged: list[tuple[int, float]] = []
 
     def admin(self) -> valkey.Valkey:
@@ -63,7 +67,7 @@ class World:
         with valkey.Valkey(port=other.port) as client:
             client.replicaof("NO", "ONE")
         self.server = other
-        self.readers.target = self.writers.target = other.port
+        self.readers.target = self.writers.target = self.sequencers.target = other.port
 
 
 def until(happened: Callable[[], Any]) -> None:
@@ -204,6 +208,30 @@ class Ours(Contestant):
         """Closes both."""
         self.reader.close()
         self.writer.close()
+
+
+class Followed(Ours):
+    """The same with a sequencer; the row is written past the caches, by a client of the database."""
+
+    def __init__(self, world: World, url: str, level: str) -> None:
+        """Until copies are proven to be current."""
+        super().__init__(world, url, level)
+        self.connection = world.keep.enter_context(psycopg.connect(url, autocommit=True))
+        running = Sequencing(LogSource(url, {"product": ("id",)}), ValkeyTier.connect(world.sequencers.url))
+        threading.Thread(target=running.run, args=(threading.Event(),), daemon=True).start()
+        until(lambda: self.reader["product"].get(1, with_certificate=True).certificate.beacon)
+
+    def write(self, version: int, *, everything: bool = False) -> None:
+        """A commit."""
+        del everything
+        mark = digits(version).decode()
+        self.connection.execute("UPDATE product SET version = %s, mark = %s WHERE id = 1", [version, mark])
+        self.world.acknowledged.append((version, time.monotonic()))
+
+    def killed(self, world: World, version: int) -> None:
+        """Before a write."""
+        kill_clients(world)
+        self.write(version)
 
 
 def kill_clients(world: World) -> None:
