@@ -38,21 +38,23 @@ def live(options: argparse.Namespace) -> Iterator[Table]:
     """The curve of a running cache and that of its own log."""
     count = 100_000 if options.quick else ACCESSES
     paths = [(options.traces or Path("none")) / f"{name}.parquet" for name in TRACES]
-    recorded = [Trace.read(path).head(2 * count) for path in paths if path.is_file()]
+    recorded = [Trace.read(path).head(count) for path in paths if path.is_file()]
+    subjects = [*itertools.product((zipf(50_000, count), *recorded), POLICIES), (zipf(500_000, 2 * count), POLICIES[0])]
     lines = []
-    for trace, policy in itertools.product((zipf(50_000, count), zipf(500_000, 3 * count), *recorded), POLICIES):
+    for trace, policy in subjects:
         cache, own_log = served(trace, policy)
         for name in (policy, "lru", "min") if policy == POLICIES[0] else (policy,):
             curve = cache.curve(name)
-            told, everything = curve.hit_ratios, (0, len(own_log))
-            truth, same = period(own_log, curve, everything), period(own_log, curve, counted(cache, len(own_log)))
+            truth, same = truths(own_log, curve, counted(cache, len(own_log)))
+            figures = [*errors(curve.hit_ratios, truth), *errors(curve.hit_ratios, same)]
+            other = errors(truth, truths(renamed(own_log), curve, (0, 1))[0])[0] if name == POLICIES[0] else None
             lines.append(
                 [
                     f"{trace.name}, {name}",
                     f"{curve.accesses / len(trace):.0%} of {len(trace):,}",
                     f"{curve.samples[0]:.1%}",
-                    *(f"{figure:.4f}" for figure in (*errors(told, truth), *errors(told, same))),
-                    f"{errors(truth, period(renamed(own_log), curve, everything))[0]:.4f}",
+                    *(f"{figure:.4f}" for figure in figures),
+                    "" if other is None else f"{other:.4f}",
                 ]
             )
     columns = ["log, policy", "accesses that count", "keys looked at", "mean", "largest"]
@@ -92,14 +94,16 @@ def renamed(trace: Trace) -> Trace:
     )
 
 
-def period(trace: Trace, curve: MissRatioCurve, between: tuple[int, int]) -> list[float]:
-    """Hit ratios of a simulation of the whole trace, between two positions."""
-    ratios = []
+def truths(trace: Trace, curve: MissRatioCurve, between: tuple[int, int]) -> tuple[list[float], list[float]]:
+    """Hit ratios of a simulation of the whole trace, of all of it and between two positions."""
+    whole, part = [], []
     for capacity in curve.capacities:
         running = _core.Simulation(trace.accesses(), curve.policy, capacity, weights="unit")
-        before, after = running.run(between[0]), running.run(between[1] - between[0])
-        ratios.append((after[1] - before[1]) / (after[0] - before[0]))
-    return ratios
+        start, end = between
+        before, after, last = running.run(start), running.run(end - start), running.run(len(trace) - end)
+        whole.append(last[1] / last[0])
+        part.append((after[1] - before[1]) / (after[0] - before[0]))
+    return whole, part
 
 
 def hits(cache: Cache[int, int], keys: list[int]) -> float:
