@@ -30,7 +30,7 @@ DAYS: Final = 3
 BUSIEST_HOUR: Final = 21  # of the day
 RUSH: Final = 0.23  # edits of a wiki in the busiest hour are 1.6 times those in the quietest
 REQUESTS_PER_USER: Final = 4
-FOLLOWERS: Final = 0.784  # followers ~ rank^-a, from the power law of exponent 2.276; Kwak et al., WWW 2010, section 3
+FOLLOWERS: Final = 0.784  # links ~ rank^-a: a power law of exponent 2.276 up to 10^5 of them; Kwak et al., WWW 2010
 PROFILES: Final = 0.38  # share of requests that read a profile
 PROFILE_EXPONENT: Final = 1.15  # by which profiles are read; recorded Twitter caches have 1 and more
 TIMELINES: Final = 0.17  # share of requests that read a reader's timeline
@@ -60,9 +60,9 @@ def social(requests: int, *, users: int | None = None, seed: int = 0) -> Workloa
     """Three days of a social network.
 
     Profiles are read by rank, posts as their authors have followers (Kwak et al., "What is Twitter, a social network or
-    a news media?", WWW 2010) while they are new, a few of them much more because they spread (Goel et al., "The
-    structural virality of online diffusion", Management Science 62(1), 2016: most do not spread at all). Who writes a
-    post writes to the timelines of followers, at most eight of them.
+    a news media?", WWW 2010) while they are new, a few of them much more because they spread (Goel, Watts & Goldstein,
+    "The structure of online diffusion networks", EC 2012: by far the most cascades are small and end next to who began
+    them). Who writes a post writes to the timelines of followers, at most eight of them.
 
     Args:
         requests: accesses, at least 1000.
