@@ -4,7 +4,16 @@ import subprocess
 import sys
 
 # `hit_ratio` needs traces, and hours
-BENCHMARKS = ("operations", "memory", "simulator", "recording", "coherence", "warm_start", "near_cache_faults")
+BENCHMARKS = (
+    "operations",
+    "learning",
+    "memory",
+    "simulator",
+    "recording",
+    "coherence",
+    "warm_start",
+    "near_cache_faults",
+)
 
 
 def main() -> int:

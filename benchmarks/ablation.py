@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.set_defaults(traces=Path("../shared/traces"))
     parser.add_argument("--only", default="", help="names of traces, comma-separated; all by default")
     parser.add_argument("--longest", type=int, default=LONGEST, help="accesses of a trace, at most")
-    parser.add_argument("--seeds", type=int, default=1, help="runs of each variant in each cell")
+    parser.add_argument("--seeds", type=int, default=2, help="runs of each variant in each cell")
     parser.add_argument("--keep", type=Path, help="file of cells: what it holds is not measured again")
     parser.add_argument("--again", default="", help="policies, comma-separated, that are measured again nevertheless")
     return parser.parse_args()

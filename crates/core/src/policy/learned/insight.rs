@@ -10,6 +10,7 @@ use crate::model_file::{corrects, encode};
 use crate::predictor::{Model, SCORE_ONE, octaves_to_capacities};
 use crate::prior::Prior;
 use crate::school::Lesson;
+use crate::trainer::HORIZON;
 
 impl Learner for Learned {
     fn explain(&self, id: u64, slot: Option<Slot>) -> Option<Explanation> {
@@ -20,7 +21,7 @@ impl Learner for Learned {
         Some(Explanation {
             resident: slot.is_some(),
             age: self.history.now.wrapping_sub(line.last),
-            reuse: octaves_to_capacities(predicted as f32 / SCORE_ONE),
+            reuse: octaves_to_capacities(predicted as f32 / SCORE_ONE).min(HORIZON as f32),
             entries: self.history.scale.entries,
             score: (predicted + cost) as f32 / SCORE_ONE,
             row,
