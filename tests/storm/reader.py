@@ -24,8 +24,8 @@ from tests.storm.mutants import mutate
 from tests.storm.records import LEVELS, TAGS, TIERS, Log
 from tests.storm.shop import KEYS, OFTEN, TABLE
 
-RATE = 7_000  # reads a second of each thread; whoever was held up catches up
-BURST = 600  # reads without a pause, at most
+RATE = 11_000  # reads a second of each thread; whoever was held up catches up
+BURST = 1_200  # reads without a pause, at most
 PAUSE = 0.005  # seconds
 KEPT = 200_000  # numbers, until they are written to the file
 HOT_THREADS = 2
