@@ -53,10 +53,10 @@ prior: setup ## Learns the prior that is part of the package anew, from generate
 	$(BIN)/python -m benchmarks.prior --workloads target/workloads --traces $(TRACES) --write crates/core/src/prior.fcm
 
 stress: setup ## Threads on one cache, processes on a database, and the storm: ten million certified reads; nine minutes
-	$(BIN)/python -m tests.stress --seconds 20 $(ARGS)
-	$(BIN)/python -m tests.coherence.storm --most 15 --seconds 15 $(STORM)
-	$(BIN)/python -m tests.coherence.storm --stage postgresql --most 15 --seconds 15 $(STORM)
-	$(BIN)/python -m tests.coherence.storm --stage shared --most 15 --seconds 15 $(STORM)
+	$(BIN)/python -m tests.stress --seconds 15 $(ARGS)
+	$(BIN)/python -m tests.coherence.storm --most 10 --seconds 10 $(STORM)
+	$(BIN)/python -m tests.coherence.storm --stage postgresql --most 10 --seconds 10 $(STORM)
+	$(BIN)/python -m tests.coherence.storm --stage shared --most 10 --seconds 10 $(STORM)
 	$(BIN)/python -m tests.storm $(STORM) $(RESULTS)
 	$(BIN)/python -m tests.serve.outage
 
