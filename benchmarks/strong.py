@@ -167,7 +167,7 @@ def main() -> None:
     rounds, times, failures = (1, 50, 1) if options.quick else (5, 100, 5)
     with PostgreSQL(fsync="on") as server, Valkey() as valkey, Setting(server, valkey) as setting:
         setting.ask("INSERT INTO item SELECT i, 0 FROM generate_series(6, %s) AS i", ROWS)
-        candidates = [setting.candidate(), setting.candidate()]
+        candidates = [setting.candidate("500ms"), setting.candidate("500ms")]
         with setting.connected() as connection:
             lines, shares = waits(setting, connection, rounds, times)
             gone = takeovers(connection, candidates, failures)

@@ -60,9 +60,9 @@ class Setting:
         """A connection whose commits wait as the server says."""
         return psycopg.connect(self.url, autocommit=True)
 
-    def candidate(self) -> Sequencer:
-        """A sequencer, as a process."""
-        made = Sequencer(self.url, self.valkey.url, "item", "--synchronous")
+    def candidate(self, silence: str = "3s") -> Sequencer:
+        """A sequencer, as a process, which may say nothing for longer than usual, as machines of tests are busy."""
+        made = Sequencer(self.url, self.valkey.url, "item", "--synchronous", "--silence", silence)
         made.start()
         self.stack.callback(made.close)
         return made

@@ -247,3 +247,14 @@ def test_begin_is_sent_after_the_marks_of_an_epoch() -> None:
     effects = [*made.connected(0), *made.tick(20.0)]
     kinds = [type(effect) for effect in effects]
     assert kinds.index(Open) < kinds.index(Mark) < kinds.index(Begin)
+
+
+def test_what_is_heard_counts_if_it_is_the_next_entry_of_the_epoch() -> None:
+    made = reader()
+    entry = Entry(1, (), (ROW,))
+    assert made.heard("f", entry) == []
+    assert made.heard("e", entry._replace(number=2)) == []
+    assert made.heard("e", entry) == [Drop((ROW,))]
+    assert made.heard("e", entry) == []
+    assert made.holds(ROW)
+    assert made.polled(1, 12.0, reading(2, 1), [], is_known=True)[-1:] == [Prove(11.0, 2, made.strong_until)]

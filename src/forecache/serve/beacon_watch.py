@@ -16,9 +16,9 @@ from forecache.coherence.changes import EVERY, Change
 from forecache.coherence.level import Level
 from forecache.coherence.watch import Holder
 from forecache.forks import renew_after_fork
-from forecache.keys import decode_key, encode_key
+from forecache.keys import encode_key
 from forecache.serve.tier import Place
-from forecache.serve.tiers.beacons import distrust, entries_of
+from forecache.serve.tiers.beacons import distrust, entries_of, key_of
 from forecache.serve.tiers.lane import Lane, LaneError
 from forecache.serve.tiers.routes import Node
 from forecache.serve.tiers.valkey import ValkeyTier
@@ -91,16 +91,14 @@ class BeaconWatch:
 
     def vouches(self, at: float) -> bool:
         """Whether copies that are looked up from now on are what the database shows at a moment that is now."""
-        self._ensure()
         return self._vouching.reaches(at)
 
     def holds(self, table: str, key: Hashable) -> bool:
         """Whether no copy of a row may be made, as a commit wrote it that cannot be seen yet."""
         if not any(reader.held for reader in self._readers):
             return False
-        name = encode_key(key)
         with self._lock:
-            return self._readers[self._shard(table, name)].holds(Change(table, name))
+            return self._readers[self.shard_of(table, key)].holds(Change(table, encode_key(key)))
 
     def proven_at(self) -> float:
         """The latest moment at which all copies were surely current."""
@@ -215,12 +213,21 @@ class BeaconWatch:
                 retry_at = now() + RETRY_SECONDS
                 self._connect(server, lanes, missing)
             is_more = self._poll_all(lanes, missing)
-            if not is_more and not self._vouching.pause(server, next(iter(lanes), None), POLL_SECONDS):
+            if not is_more and not self._hear(server, lanes):
                 leads = any(self._readers[shard].epoch for shard in self._routes.shards_of(server))
                 stop.wait(POLL_SECONDS if leads else IDLE_SECONDS)
         self._vouching.close(server)
         for lane, _ in lanes.values():
             lane.close()
+
+    def _hear(self, server: int, lanes: Iterable[Node]) -> bool:
+        """Waits until a commit waits for us, and drops what it wrote; False if it must be waited otherwise."""
+        told = self._vouching.pause(server, next(iter(lanes), None), POLL_SECONDS)
+        for shard, epoch, entry in told or ():
+            with self._lock:
+                self._carry_out(shard, self._readers[shard].heard(epoch, entry))
+            self._vouching.applied(shard, [entry])  # is told with the next request, which follows at once
+        return told is not None
 
     def _connect(self, server: int, lanes: dict[Node, tuple[Lane, dict[int, int]]], missing: dict[int, None]) -> None:
         """Connects to the nodes that have what is missing."""
@@ -252,19 +259,16 @@ class BeaconWatch:
     def _poll(self, lane: Lane, connections: dict[int, int]) -> bool:
         """Asks one node for its shards; whether an answer did not hold all."""
         sent_at = now()
-        lane.send([self._vouching.poll(shard, self._readers[shard]) for shard in connections])
-        is_more, held = False, list[int]()
+        self._vouching.ask(lane, connections, self._readers)
+        is_more = False
         for shard, connection in connections.items():
-            answer = lane.receive()
-            reading, entries = entries_of(answer)
+            (reading, entries), reader = entries_of(answer := lane.receive()), self._readers[shard]
             with self._lock:
-                reader = self._readers[shard]
-                is_known = answer[KNOWN_AT] == 1
-                self._carry_out(shard, reader.polled(connection, sent_at, reading, entries, is_known=is_known))
-                held += [shard] if is_known and any(entry.held for entry in entries) else []
+                effects = reader.polled(connection, sent_at, reading, entries, is_known=answer[KNOWN_AT] == 1)
+                self._carry_out(shard, effects)
+                self._vouching.applied(shard, entries)
                 is_more = is_more or (reading.meta is not None and reading.meta.last > reader.position)
-        if held:
-            lane.ask([self._vouching.tell(shard, self._readers[shard]) for shard in held])
+        self._vouching.tell(lane, connections, self._readers)
         return is_more
 
     def _carry_out(self, shard: int, effects: Iterable[Effect]) -> None:
@@ -288,10 +292,7 @@ class BeaconWatch:
         table, name = change
         if table not in self._tables:
             return
-        try:
-            key = EVERY if name is EVERY else decode_key(name)  # type: ignore[arg-type]
-        except ValueError:  # a long key, of which only a digest is told
-            key = EVERY
+        key = key_of(name)
         if key is EVERY:
             self._holder.forget_table(table)
         else:

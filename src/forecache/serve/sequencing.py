@@ -8,13 +8,15 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from forecache._core import now
 from forecache.coherence.beacons.effects import Acknowledge, Connect, Effect, Look, Sample, Stop
 from forecache.coherence.beacons.sequencer import BEACON_SECONDS, Sequencer
-from forecache.coherence.changes import EVERY, Change, ChangeSource, Commit, Identity, Message
+from forecache.coherence.changes import EVERY, Change, ChangeSource, Commit, Identity, Message, Snapshot
 from forecache.errors import KeyTypeError, OriginError, SourceBusyError
 from forecache.keys import encode_key
 from forecache.serve.tier import Place
@@ -122,8 +124,10 @@ class Sequencing:
             beacon_seconds=self._beacon_seconds,
             term=self._term,
         )
-        with Lanes(self._routes, hears=self._term > 0) as lanes:
+        with Lanes(self._routes, hears=self._term > 0) as lanes, ExitStack() as stack:
             leading = Leading(machine, self._source, lanes)
+            if self._term:
+                leading.sampler = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="forecache-sample"))
             leading.carry_out([*machine.source_opened(identity), *machine.start()])
             self._machine = machine
             while not (stop.is_set() or machine.stopped):
@@ -157,6 +161,8 @@ class Leading:
     def __init__(self, machine: Sequencer, source: ChangeSource, lanes: Lanes) -> None:
         """Between a source that is open, and lanes to the shards."""
         self._machine, self._source, self._lanes = machine, source, lanes
+        self.sampler: ThreadPoolExecutor | None = None  # asks in its stead, where commits would wait meanwhile
+        self._sampling: tuple[bytes, Future[Snapshot]] | None = None
 
     def step(self, named: Callable[[Iterable[Commit | Message]], list[Commit | Message]]) -> None:
         """One round: what the database tells, what the shards answer, and what is due."""
@@ -168,6 +174,7 @@ class Leading:
             lanes.wait(POLL_SECONDS)
         else:
             items = self._source.poll(seconds)
+        self._take_sample(items)
         if items:
             self.carry_out(machine.told(named(items)))
         for shard in lanes.connected():
@@ -177,6 +184,15 @@ class Leading:
         for told in lanes.heard():
             self.carry_out(machine.applied(*told))
         self.carry_out(machine.tick(now()))
+
+    def _take_sample(self, items: Iterable[Commit | Message]) -> None:
+        """What the sampler was shown, if it was; for the message of its sample it is waited."""
+        if self._sampling is None:
+            return
+        content, sample = self._sampling
+        if sample.done() or any(isinstance(item, Message) and item.content == content for item in items):
+            self._sampling = None
+            self.carry_out(self._machine.sampled(content, sample.result()))
 
     def _wait(self, seconds: float) -> float:
         """Waits for whoever says something first; how long the database may be waited for after that."""
@@ -194,6 +210,10 @@ class Leading:
             match effect:
                 case Connect(shard):
                     self._lanes.connect(shard)
+                case Sample(content) if self.sampler is not None:
+                    self._sampling = content, self.sampler.submit(self._source.sample, content)
+                case Look() if self._sampling is not None:
+                    continue  # the sample shows as much
                 case Sample(content):
                     todo.extend(self._machine.sampled(content, self._source.sample(content)))
                 case Look():

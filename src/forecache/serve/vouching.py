@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from forecache._core import now
 from forecache.coherence.beacons.reader import Reader
-from forecache.serve.tiers.beacons import poll, tell
+from forecache.coherence.beacons.shard import Entry
+from forecache.serve.tiers.beacons import poll, published, tell
 from forecache.serve.tiers.ears import Ear
-from forecache.serve.tiers.lane import LaneError
+from forecache.serve.tiers.lane import Lane, LaneError
 from forecache.serve.tiers.routes import Node, Routes
 
 __all__ = ["Vouching"]
@@ -30,6 +32,7 @@ class Vouching:
         self._requests = 0
         self._of_shards = [UNKNOWN] * routes.shards
         self._until = UNKNOWN
+        self._to_tell: set[int] = set()  # shards that are to know that all they held is held here
         self._ears: dict[int, Ear] = {}
         self._retry_at: dict[int, float] = {}
 
@@ -43,31 +46,53 @@ class Vouching:
         self._of_shards[shard] = until
         self._until = min(self._of_shards)
 
-    def poll(self, shard: int, reader: Reader) -> tuple[Any, ...]:
-        """What to ask a shard."""
-        self._requests += 1
-        name = self._name if self.is_wanted else ""
-        return poll(self._routes.layout(shard), reader.position, reader=name, request=self._requests)
+    def applied(self, shard: int, entries: Iterable[Entry]) -> None:
+        """What is held was dropped here, and is held."""
+        if self.is_wanted and any(entry.held for entry in entries):
+            self._to_tell.add(shard)
 
-    def tell(self, shard: int, reader: Reader) -> tuple[Any, ...]:
-        """What to tell a shard, when all that it held is held here."""
-        return tell(self._routes.layout(shard), reader.epoch, self._name, reader.position)
+    def ask(self, lane: Lane, shards: Iterable[int], readers: Sequence[Reader]) -> None:
+        """Asks for the logs of shards; who is to know that all he held is held here is told before."""
+        shards = list(shards)
+        tells = self._tells(shards, readers)
+        name, requests = self._name if self.is_wanted else "", []
+        for shard in shards:
+            self._requests += 1
+            position = readers[shard].position
+            requests.append(poll(self._routes.layout(shard), position, reader=name, request=self._requests))
+        lane.send([*tells, *requests])
+        for _ in tells:
+            lane.receive()
 
-    def pause(self, server: int, node: Node | None, seconds: float) -> bool:
-        """Waits until a server says that something is held, but not longer; False if it must be waited otherwise."""
+    def tell(self, lane: Lane, shards: Iterable[int], readers: Sequence[Reader]) -> None:
+        """Lets shards know at once what they are to know."""
+        if self._to_tell:
+            lane.ask(self._tells(shards, readers))
+
+    def _tells(self, shards: Iterable[int], readers: Sequence[Reader]) -> list[tuple[Any, ...]]:
+        told = self._to_tell.intersection(shards)
+        self._to_tell -= told
+        layout = self._routes.layout
+        return [tell(layout(shard), readers[shard].epoch, self._name, readers[shard].position) for shard in told]
+
+    def pause(self, server: int, node: Node | None, seconds: float) -> list[tuple[int, str, Entry]] | None:
+        """Waits until a server says that something is held, but not longer; None if it must be waited otherwise.
+
+        Returns:
+            Shards, their epochs, and entries of their logs.
+        """
         if not self.is_wanted or node is None:
-            return False
+            return None
         try:
             ear = self._ear(server, node)
             if ear is None:
-                return False
-            if ear.wait(seconds):
-                for _ in ear.heard():
-                    pass
+                return None
+            told = list(ear.heard()) if ear.wait(seconds) else []
         except LaneError:
             self._ears.pop(server).close()
-            return False
-        return True
+            return None
+        shards = {self._routes.layout(shard).log(): shard for shard in self._routes.shards_of(server)}
+        return [(shards[channel], *published(content)) for channel, content in told]
 
     def close(self, server: int) -> None:
         """Listens to a server no more."""

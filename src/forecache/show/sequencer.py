@@ -41,6 +41,10 @@ def sequencer(
         bool,
         typer.Option("--synchronous", help="Commits wait until no process answers with what was there before."),
     ] = False,
+    silence: Annotated[
+        str,
+        typer.Option(metavar="DURATION", help="After which another takes over, if synchronous."),
+    ] = "500ms",
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what goes wrong.")] = False,
 ) -> None:
     """Tell a shared tier what a PostgreSQL database commits, so that every copy can prove its age.
@@ -51,7 +55,7 @@ def sequencer(
     from forecache.coherence.beacons.marks import TERM_SECONDS
     from forecache.coherence.postgresql.log_source import LogSource
     from forecache.coherence.postgresql.notes_source import NotesSource
-    from forecache.coherence.postgresql.synchronous import STANDBY, SYNCHRONOUS_SILENCE
+    from forecache.coherence.postgresql.synchronous import STANDBY
     from forecache.serve.origins.postgresql import PostgresqlOrigin
     from forecache.serve.sequencing import Sequencing
     from forecache.serve.tiers.valkey import ValkeyTier
@@ -68,7 +72,7 @@ def sequencer(
     if without_slot:
         source = NotesSource(origin, tables)
     elif synchronous:
-        source = LogSource(origin, tables, slot=slot, standby=STANDBY, silence=SYNCHRONOUS_SILENCE)
+        source = LogSource(origin, tables, slot=slot, standby=STANDBY, silence=silence)
     else:
         source = LogSource(origin, tables, slot=slot)
     term = TERM_SECONDS if synchronous else 0.0

@@ -129,6 +129,12 @@ class Reader:
             effects += self._prove(meta)
         return effects
 
+    def heard(self, epoch: str, entry: Entry) -> list[Effect]:
+        """Somebody told an entry of the log before we asked; it counts if it is the next."""
+        if epoch != self.epoch or entry.number != self.position + 1:
+            return []
+        return [self._apply(entry)]
+
     def proven(self, reading: Reading) -> float:
         """The moment as of which a value is current that came with a state of the shard; minus infinity if unknown."""
         meta = reading.meta

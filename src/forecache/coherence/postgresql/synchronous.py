@@ -17,7 +17,6 @@ __all__ = [
     "RELOAD_SECONDS",
     "STANDBY",
     "SWITCH",
-    "SYNCHRONOUS_SILENCE",
     "calls",
     "requires",
     "switch_off",
@@ -31,7 +30,6 @@ RELOAD: Final = "SELECT pg_reload_conf()"
 SETTING: Final = "synchronous_standby_names"
 LISTED: Final = re.compile(r"\s*(?:FIRST\s+|ANY\s+)?(\d+)\s*\(([^()]*)\)\s*", re.IGNORECASE)
 SWITCH: Final = 0x666F_7265_6361_6365  # an advisory lock: who holds it is about to switch, and nobody vouches meanwhile
-SYNCHRONOUS_SILENCE: Final = "500ms"  # after which another takes over, since all commits wait meanwhile
 RELOAD_SECONDS: Final = 1  # in which all processes of a server have surely read its settings anew
 
 

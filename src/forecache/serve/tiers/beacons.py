@@ -7,8 +7,8 @@
     EXPEL    strikes those who were not heard of since; TELL tells the sequencer how far somebody is
 
 Those of the sequencer answer `GONE` if the state is lost, and `FENCED` if it is another sequencer's. Each has its keys
-in one slot. The log keeps its last entries; who is further behind than that finds a gap. What is published only makes
-somebody look sooner.
+in one slot. The log keeps its last entries; who is further behind than that finds a gap. What is published tells sooner
+what is also found where it belongs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,23 @@ from typing import Any, Final
 from forecache.coherence.beacons.effects import Apply, Begin, Effect, End, Expel, Mark, Open, Roll
 from forecache.coherence.beacons.shard import Entry, Reading
 from forecache.coherence.changes import EVERY, Change
+from forecache.keys import decode_key
 from forecache.serve.tier import Place
 from forecache.serve.tiers.layout import STATE, Layout, Script, reading_of
 
-__all__ = ["BEACON_SCRIPTS", "answer_of", "command_of", "distrust", "entries_of", "packed", "poll", "tell", "unpacked"]
+__all__ = [
+    "BEACON_SCRIPTS",
+    "answer_of",
+    "command_of",
+    "distrust",
+    "entries_of",
+    "key_of",
+    "packed",
+    "poll",
+    "published",
+    "tell",
+    "unpacked",
+]
 
 KEPT: Final = 100_000  # entries of the log, about
 MOST_ENTRIES: Final = 1_000  # of one answer
@@ -85,7 +98,7 @@ MARK: Final = Script(
 if tonumber(ARGV[2]) ~= tonumber(last) + 1 then return -1 end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], ARGV[2] .. '-1', 'i', '', 'h', ARGV[3])
 write(begun, done, xmin, ARGV[2], term, settled)
-redis.call('PUBLISH', KEYS[2], ARGV[2])
+redis.call('PUBLISH', KEYS[2], table.concat({ARGV[1], ARGV[2], ARGV[3]}, '|'))
 return readers(KEYS[3])
 """
 )
@@ -212,6 +225,12 @@ def answer_of(answer: Any) -> tuple[int, dict[str, str]]:
     return int(answer[0]), dict(zip(told[::2], told[1::2], strict=True))
 
 
+def published(content: bytes) -> tuple[str, Entry]:
+    """What `MARK` published: the epoch, and the entry."""
+    epoch, number, held = content.split(b"|", 2)
+    return epoch.decode(), Entry(int(number), (), unpacked(held))
+
+
 def distrust(layout: Layout, epoch: str) -> tuple[Any, ...]:
     """The command that ends an epoch."""
     return DISTRUST.command([layout.meta()], [epoch])
@@ -223,6 +242,14 @@ def entries_of(answer: Sequence[Any]) -> tuple[Reading, list[Entry]]:
     return reading_of(history, meta), [
         Entry(int(number.partition(b"-")[0]), unpacked(fields[1]), unpacked(fields[3])) for number, fields in entries
     ]
+
+
+def key_of(name: Any) -> Any:
+    """The key of a name; `EVERY` for that, and for a long key, of which only a digest is told."""
+    try:
+        return EVERY if name is EVERY else decode_key(name)
+    except ValueError:
+        return EVERY
 
 
 def ended(layout: Layout, change: Change) -> bytes:
