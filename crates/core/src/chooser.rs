@@ -1,6 +1,6 @@
-//! The choice of who leaves: of fifteen residents drawn at random and the incoming, the one predicted to be needed
-//! last. One batch serves two evictions; the second goes to the runner-up, if nobody has touched it since. Where weights
-//! cost something, it is the best of two batches.
+//! The choice of who leaves: of fifteen residents and the incoming, the one predicted to be needed last. One batch
+//! serves two evictions; the second goes to the runner-up, if nobody has touched it since. The next best are among the
+//! fifteen of the next batch, the others are drawn at random. Where weights cost something, it is the best of two batches.
 //! Random candidates after Psounis & Prabhakar, "Efficient randomized web-cache replacement schemes", `ToN` 10(4), 2002.
 
 use crate::access::Slot;
@@ -13,6 +13,8 @@ use crate::residents::Residents;
 
 /// Candidates that are resident.
 const DRAWN: usize = BATCH - 1;
+/// Next best that a choice leaves to the next, the runner-up first.
+const SHORTLIST: usize = 3;
 
 /// Above all differences of scores.
 const WANTED: i32 = 1 << 13;
@@ -69,6 +71,7 @@ pub struct Candidates {
 struct Compared {
     candidates: Candidates,
     lasts: [Time; BATCH],
+    now: Time,
     scores: [i32; BATCH],
 }
 
@@ -76,13 +79,36 @@ impl Compared {
     fn highest(&self) -> i32 {
         self.scores.into_iter().max().expect("a batch is not empty")
     }
+
+    /// Who leaves, or `None` for the incoming, and the next best residents. Of equals the incoming yields, then who
+    /// was not touched for longest.
+    fn rank(&self) -> (Option<Slot>, Shortlist) {
+        let slots = &self.candidates.slots;
+        let mut ranks: [i64; BATCH] = std::array::from_fn(|at| {
+            let age = if at == DRAWN { Time::MAX } else { self.now.wrapping_sub(self.lasts[at]) };
+            (i64::from(self.scores[at]) << 32) + i64::from(age / BATCH as Time * BATCH as Time) + at as i64
+        });
+        let mut next = || {
+            let at = ranks.into_iter().max().filter(|&rank| rank > i64::MIN)? as usize % BATCH;
+            for (rank, slot) in ranks.iter_mut().zip(slots) {
+                *rank = if Some(slot) == slots.get(at) { i64::MIN } else { *rank };
+            }
+            ranks[DRAWN] = i64::MIN;
+            Some(at)
+        };
+        let first = next().and_then(|at| slots.get(at).copied());
+        (first, std::array::from_fn(|_| next().map(|at| (slots[at], self.lasts[at]))))
+    }
 }
+
+/// Residents, and when they were last accessed.
+type Shortlist = [Option<(Slot, Time)>; SHORTLIST];
 
 /// What one choice leaves to the next.
 pub struct Chooser {
     price: Price,
-    /// The runner-up, and when it was last accessed.
-    spare: Option<(Slot, Time)>,
+    /// The next best, the runner-up first.
+    shortlist: Shortlist,
     /// Whether the newest resident was let in without being compared.
     waved: bool,
     newest: Slot,
@@ -93,7 +119,7 @@ pub struct Chooser {
 impl Chooser {
     /// No choice was made yet.
     pub fn new(price: Price) -> Self {
-        Self { price, spare: None, waved: false, newest: 0, ahead: [0; DRAWN] }
+        Self { price, shortlist: [None; SHORTLIST], waved: false, newest: 0, ahead: [0; DRAWN] }
     }
 
     /// What weight costs.
@@ -113,10 +139,9 @@ impl Chooser {
 
     /// The runner-up of the last choice, if nothing has happened to it.
     pub fn spare(&mut self, residents: &Residents) -> Option<Slot> {
-        let (slot, last) = self.spare.take()?;
-        let line = residents.at(slot);
-        self.waved = !line.is_vacant() && line.last == last;
-        self.waved.then_some(slot)
+        let spare = untouched(residents, self.shortlist[0].take());
+        self.waved = spare.is_some();
+        spare
     }
 
     /// Asks for what the next choice will read, after one that has used `chance`; results are the same without.
@@ -124,7 +149,7 @@ impl Chooser {
         let mut chance = chance.clone();
         self.ahead = std::array::from_fn(|_| history.residents.draw_any(&mut chance) as Slot);
         self.ahead.iter().for_each(|&slot| history.residents.expect(slot));
-        if let Some((slot, _)) = self.spare {
+        if let Some((slot, _)) = self.shortlist[0] {
             history.expect_ghost(slot);
         }
     }
@@ -145,8 +170,11 @@ impl Chooser {
         wanted: impl Fn(&Line) -> bool,
     ) -> (Option<Slot>, Candidates) {
         let newest = std::mem::take(&mut self.waved).then_some(self.newest);
+        let left = std::mem::take(&mut self.shortlist).map(|left| untouched(residents, left));
         let mut look = |newest: Option<Slot>| {
-            let mut slots: [Slot; DRAWN] = std::array::from_fn(|_| residents.draw(chance));
+            let again = |at: usize| left.get(at).copied().flatten();
+            let mut slots: [Slot; DRAWN] =
+                std::array::from_fn(|at| again(at).unwrap_or_else(|| residents.draw(chance)));
             if let Some(newest) = newest.filter(|&newest| !residents.at(newest).is_vacant()) {
                 slots[DRAWN - 1] = newest;
             }
@@ -159,12 +187,9 @@ impl Chooser {
                 best = other;
             }
         }
-        let Compared { candidates, lasts, scores } = best;
-        let slots = &candidates.slots;
-        let first = highest(&scores, |_| true).unwrap_or(DRAWN);
-        let second = highest(&scores, |at| at < DRAWN && slots.get(first) != Some(&slots[at]));
-        self.spare = second.map(|at| (slots[at], lasts[at]));
-        (slots.get(first).copied(), candidates)
+        let (victim, shortlist) = best.rank();
+        self.shortlist = shortlist;
+        (victim, best.candidates)
     }
 
     fn compare(
@@ -183,13 +208,20 @@ impl Chooser {
         for (score, line) in scores.iter_mut().zip(&lines) {
             *score += self.price.of(line) - if wanted(line) { WANTED } else { 0 };
         }
-        Compared { candidates: Candidates { slots, columns }, lasts: lines.map(|line| line.last), scores }
+        Compared {
+            candidates: Candidates { slots, columns },
+            lasts: lines.map(|line| line.last),
+            now: history.now,
+            scores,
+        }
     }
 }
 
-/// The eligible candidate of the highest score; of equals the last, so that the incoming yields.
-fn highest(scores: &[i32; BATCH], eligible: impl Fn(usize) -> bool) -> Option<usize> {
-    (0..BATCH).filter(|&at| eligible(at)).max_by_key(|&at| scores[at])
+/// The resident, if nothing has happened to it.
+fn untouched(residents: &Residents, left: Option<(Slot, Time)>) -> Option<Slot> {
+    let (slot, last) = left?;
+    let line = residents.at(slot);
+    (!line.is_vacant() && line.last == last).then_some(slot)
 }
 
 #[cfg(test)]
@@ -197,6 +229,7 @@ mod tests {
     use super::*;
     use crate::access::mix;
     use crate::context::NO_CONTEXT;
+    use crate::features::WIDTH;
     use crate::predictor::{Forest, Tree};
 
     /// A model that expects those to wait longest whose age is above one capacity.
@@ -225,8 +258,21 @@ mod tests {
             assert_eq!(victim.is_some(), expected, "the incoming leaves only when all are younger");
         }
         chooser.choose(&history.residents, &history.incoming, &history, &model, &mut chance, |_| true);
-        let (spare, _) = chooser.spare.expect("there is a runner-up");
+        let (spare, _) = chooser.shortlist[0].expect("there is a runner-up");
         history.hit(spare);
         assert_eq!(chooser.spare(&history.residents), None);
+    }
+
+    #[test]
+    fn of_equals_the_incoming_leaves_and_the_list_begins_with_the_oldest() {
+        let candidates = Candidates { slots: std::array::from_fn(|at| at as Slot), columns: [[0; BATCH]; WIDTH] };
+        let lasts = std::array::from_fn(|at| 1000 - 100 * (at as Time % 8));
+        let mut compared = Compared { candidates, lasts, now: 2000, scores: [7; BATCH] };
+        assert_eq!(compared.rank(), (None, [Some((7, 300)), Some((14, 400)), Some((6, 400))]));
+        compared.scores[2] = 8;
+        compared.scores[9] = 9;
+        assert_eq!(compared.rank(), (Some(9), [Some((2, 800)), Some((7, 300)), Some((14, 400))]));
+        compared.candidates.slots = [5; DRAWN];
+        assert_eq!(compared.rank(), (Some(5), [None; SHORTLIST]), "each is listed once");
     }
 }

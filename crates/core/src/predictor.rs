@@ -79,6 +79,25 @@ impl Forest {
         scores
     }
 
+    /// The last `trees` of it, and its constant, weakened: each score is the `share` of what it was.
+    #[must_use]
+    pub fn faded(&self, trees: usize, share: f32) -> Self {
+        let weaker = |tree: &Tree| Tree {
+            questions: tree.questions.clone(),
+            leaves: tree.leaves.iter().map(|&leaf| (f32::from(leaf) * share).round() as i16).collect(),
+        };
+        let first = self.trees.len().saturating_sub(trees);
+        Self { base: (self.base as f32 * share) as i32, trees: self.trees[first..].iter().map(weaker).collect() }
+    }
+
+    /// The sum of two.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.base += other.base;
+        self.trees.extend(other.trees);
+        self
+    }
+
     /// The forest as bytes, to be stored.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -9,7 +9,7 @@ use crate::boost::{Shape, boost};
 use crate::chance::Chance;
 use crate::context::{Context, Habits};
 use crate::descent::{Schedule, descend};
-use crate::features::{BATCH, Row, columns};
+use crate::features::{BATCH, Columns, Row, columns};
 use crate::line::{Line, Time};
 use crate::memory::count_memory;
 use crate::predictor::{Model, SCORE_ONE, SOON};
@@ -33,6 +33,8 @@ const INHERITED: usize = ROWS / 16;
 const LATER: f64 = 0.25;
 /// Trees that are fast to fit and to ask; see docs/decisions/0010-learned-policy.md for this and the numbers above.
 const SHAPE: Shape = Shape { trees: 20, depth: 5, rate: 0.2, ridge: 50.0, share: 0.8 };
+/// What remains of the trees of the fit before: what two fits agree about is less of chance.
+const REMAINS: f32 = 0.5;
 /// How a network that came as prior goes on learning.
 const DESCENT: Schedule = Schedule { epochs: 1, rate: 2e-3 };
 
@@ -173,11 +175,13 @@ pub fn fit(batch: &Batch) -> (Model, Habits) {
         Prior::Network(network) => Arc::new(descend(network, &batch.rows, &targets, DESCENT, &mut chance).into()),
         Prior::Forest(_) | Prior::Trees(_) => Arc::clone(&batch.model.prior),
     };
-    let residuals = residuals(&prior, &batch.rows, &targets);
+    let residuals = unexplained(&batch.rows, &targets, |columns| prior.scores(columns));
     let habits = Habits::learn(&batch.contexts, &targets, &residuals);
     let mut rows = batch.rows.clone();
     habits.tell_all(&mut rows, &batch.contexts);
-    (Model { residual: boost(&rows, &residuals, &SHAPE, &mut chance), prior }, habits)
+    let remains = batch.model.residual.faded(SHAPE.trees, REMAINS);
+    let residuals = unexplained(&rows, &residuals, |columns| remains.scores(columns));
+    (Model { residual: remains.and(boost(&rows, &residuals, &SHAPE, &mut chance)), prior }, habits)
 }
 
 /// The target of each row.
@@ -192,15 +196,14 @@ fn targets(batch: &Batch) -> Vec<f32> {
     targets
 }
 
-/// What the prior does not explain of the targets.
-fn residuals(prior: &Prior, rows: &[Row], targets: &[f32]) -> Vec<f32> {
-    let mut residuals = Vec::with_capacity(rows.len());
+/// What a predictor does not explain of the targets.
+fn unexplained(rows: &[Row], targets: &[f32], scores: impl Fn(&Columns) -> [i32; BATCH]) -> Vec<f32> {
+    let mut unexplained = Vec::with_capacity(rows.len());
     for (rows, targets) in rows.chunks(BATCH).zip(targets.chunks(BATCH)) {
-        let explained = prior.scores(&columns(rows));
-        residuals
-            .extend(targets.iter().zip(explained).map(|(target, explained)| target - explained as f32 / SCORE_ONE));
+        let explained = scores(&columns(rows)).map(|score| score as f32 / SCORE_ONE);
+        unexplained.extend(targets.iter().zip(explained).map(|(target, explained)| target - explained));
     }
-    residuals
+    unexplained
 }
 
 /// The target of a row, given what the model believes of it.
