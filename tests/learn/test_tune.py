@@ -3,7 +3,8 @@
 import pytest
 
 from forecache.errors import ConfigurationError
-from forecache.learn.tune import SPACES, last, tune
+from forecache.learn.dataset import last
+from forecache.learn.tune import SPACES, tune
 from forecache.units import Capacity
 from tests.learn.conftest import workload
 

@@ -84,6 +84,20 @@ def test_tuning_says_what_it_gained(folder):
     assert "gains" in done.stdout
 
 
+def test_what_tuning_found_is_trained_with(folder):
+    pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'forecache[learn]'")
+    found = run(folder, "tune", "shop.csv", "--capacity", "100", "--trials", "2", "--json")
+    (folder / "found.json").write_text(found.stdout)
+    told = json.loads(found.stdout)
+    order = ("train", "shop.csv", "--output", "tuned.fcm", "--capacity", "100", "--force")
+    assert run(folder, *order, "--parameters", "found.json").returncode == 0
+    predictor = Model.load(folder / "tuned.fcm").metadata["predictor"]
+    assert f"depth={told['parameters']['depth']}" in predictor
+    done = run(folder, *order, "--parameters", "trained.json")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "expected what `forecache tune --json` prints" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -112,6 +112,12 @@ class Dataset:
         return log_waits(np.minimum(self.wait, self.watched), self.entries)
 
 
+def last(data: Dataset, span: float) -> Dataset:
+    """The samples of the last share of the time."""
+    start = data.position.min(initial=2**63) + (1 - span) * float(np.ptp(data.position)) if len(data) else 0
+    return data[data.position >= start]
+
+
 def log_waits(waits: Waits, entries: Waits) -> Floats:
     """log2(min(wait / entries, horizon) + 0.05), as the core has it: what predictors predict, shape (n,)."""
     targets = _core.targets(np.ascontiguousarray(waits).data, np.ascontiguousarray(entries).data)

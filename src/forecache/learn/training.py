@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from forecache.errors import ConfigurationError
 from forecache.extras import TRACES, extra
 from forecache.learn.censoring import fit_censored
-from forecache.learn.dataset import MOST_ROWS, Dataset, Split
+from forecache.learn.dataset import MOST_ROWS, Dataset, Split, last
 from forecache.learn.metrics import logistic_fit
 from forecache.learn.model import WITHIN_CAPACITY, Model
 from forecache.learn.network import NetworkPredictor
@@ -53,15 +53,19 @@ def collect(
     weights: Weights = "unit",
     seed: int = 0,
     most: int = MOST_ROWS,
+    span: float = 1.0,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Dataset:
-    """The samples of the past part of each trace, or divided history, at each capacity, which is that of the whole."""
+    """The samples of the past part of each trace, or divided history, at each capacity, which is that of the whole.
+
+    Of each past only the last `span`, a share of the time in (0, 1], is kept.
+    """
     cells = [(part, capacity) for part in parts for capacity in capacities]
     found = []
     for done, (part, capacity) in enumerate(cells):
         on_progress(done, len(cells))
         entries = capacity.resolve(part.trace, weights=weights)
-        found.append(part.samples(entries, weights=weights, seed=seed, most=most))
+        found.append(last(part.samples(entries, weights=weights, seed=seed, most=most), span))
     on_progress(len(cells), len(cells))
     return Dataset.join(found)
 

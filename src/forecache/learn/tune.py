@@ -7,14 +7,16 @@ end, with two seeds, whether anything was gained: the best of many trials always
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from forecache.errors import ConfigurationError
 from forecache.extras import TRACES, extra
-from forecache.learn.dataset import Dataset, Split, split
+from forecache.learn.dataset import Dataset, Split, last, split
 from forecache.learn.evaluate import LEARNED, SEEDS, held_out_hits
 from forecache.learn.training import PREDICTORS, predictor_of, train
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 with extra(TRACES):
     import numpy as np
 
-__all__ = ["Tuning", "tune"]
+__all__ = ["Tuning", "read_parameters", "tune"]
 
 SPAN: Final = "span"  # share of the past, the most recent, that is learned from
 PARAMETERS: Final = "parameters"  # of a trial, as the predictor takes them
@@ -153,17 +155,35 @@ def tune(
     )
 
 
+def read_parameters(file: Path) -> tuple[str, dict[str, Any], float]:
+    """The predictor that a search tuned, its parameters, and the share of the past to learn from.
+
+    Args:
+        file: JSON as `Tuning.to_dict` has it, or `forecache tune --json` prints it.
+
+    Raises:
+        ConfigurationError: the file holds something else.
+    """
+    wrong = f"{file} holds no parameters; expected what `forecache tune --json` prints"
+    try:
+        told = json.loads(file.read_text())
+        predictor, parameters = str(told["predictor"]), dict(told["parameters"])
+        span = float(parameters.pop(SPAN))
+        if "hidden" in parameters:
+            parameters["hidden"] = tuple(parameters["hidden"])
+        predictor_of(predictor, **parameters)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(wrong) from error
+    if predictor not in SPACES or not 0 < span <= 1:
+        raise ConfigurationError(wrong)
+    return predictor, parameters, span
+
+
 def known_defaults(predictor: str) -> dict[str, Any]:
     """The defaults of the parameters that are searched."""
     defaults = PREDICTORS[predictor]().get_params()
     width = {"width": defaults["hidden"][0]} if "hidden" in defaults else {}
     return {name: value for name, value in defaults.items() if name not in {"seed", "share", "batch", "hidden"}} | width
-
-
-def last(data: Dataset, span: float) -> Dataset:
-    """The samples of the last share of the time."""
-    start = data.position.min(initial=2**63) + (1 - span) * float(np.ptp(data.position)) if len(data) else 0
-    return data[data.position >= start]
 
 
 def mean_hits(

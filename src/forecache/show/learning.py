@@ -35,6 +35,10 @@ PredictorName = Annotated[
     Literal["forest", "trees", "network"],
     typer.Option(help="forest: the core's own, fastest to ask; trees: LightGBM's; network: a small perceptron."),
 ]
+Parameters = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.json", help="What `tune --json` found: predictor and parameters."),
+]
 Capacities = Annotated[
     str, typer.Option("--capacity", metavar="SIZES", help="Shares of the keys or entries, as in '1%' or '0.1%,5000'.")
 ]
@@ -54,6 +58,7 @@ def train(
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.fcm", help="Where the model goes.")],
     predictor: PredictorName = "forest",
+    parameters: Parameters = None,
     capacity: Capacities = "1%",
     holdout: Holdout = 0.3,
     weights: WeightsOption = "unit",
@@ -73,13 +78,15 @@ def train(
     from forecache.learn.evaluate import FALLBACK, LEARNED
     from forecache.learn.training import collect, predictor_of
     from forecache.learn.training import train as fit
+    from forecache.learn.tune import read_parameters as tuned
     from forecache.show.progress import teller
     from forecache.units import Capacity
 
     sizes = [Capacity.parse(size) for size in listed(capacity)]
+    kind, chosen, span = tuned(parameters) if parameters else (predictor, {}, 1.0)
     with teller(lines=False) as told, engine(workers, dask) as run:
         parts = [read(file, format, holdout, run) for file in traces]
-        data = collect(parts, sizes, weights=weights, seed=seed, on_progress=progress(told, "rows"))
+        data = collect(parts, sizes, weights=weights, seed=seed, span=span, on_progress=progress(told, "rows"))
         about = {
             "forecache": version("forecache"),
             "trained": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -89,7 +96,7 @@ def train(
             "seed": seed,
         }
         told.step("fit", 0, 1, f"{len(data):,} rows")
-        model = fit(predictor_of(predictor, seed=seed), data, about)
+        model = fit(predictor_of(kind, **{"seed": seed, **chosen}), data, about)
         told.step("fit", 1, 1, f"{len(data):,} rows")
         name = output.stem if output.stem not in {FALLBACK, LEARNED} else f"{output.stem}.fcm"
         found = [judged({name: model}, part, size, weights, told) for part in parts for size in sizes]
