@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,10 @@ def database() -> Iterator[Database]:
 @contextmanager
 def waiting_for_us(database: Database) -> Iterator[None]:
     database.sql(*switch_on(database.sql("SHOW synchronous_standby_names")[0][0], 1))
+    until = time.monotonic() + PATIENCE
+    while not calls(database.sql("SHOW synchronous_standby_names")[0][0]) and time.monotonic() < until:
+        time.sleep(0.01)
+    database.sql("CHECKPOINT")  # the checkpointer lets commits wait, once it has read the setting
     try:
         yield
     finally:

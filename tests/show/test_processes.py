@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,15 @@ def test_the_module_runs_as_the_command_does(tmp_path: Path) -> None:
     assert (ended.returncode, len(json.loads(ended.stdout)), ended.stderr) == (0, 1, "")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a shell starts in the background ignores interrupts, and so would its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_simulation_ends_with_130(tmp_path: Path) -> None:
     Trace.from_columns(np.random.default_rng(0).integers(0, 2**40, 2_000_000)).write(tmp_path / "long.parquet")
     capacities = ",".join(f"{percent}%" for percent in range(1, 100))

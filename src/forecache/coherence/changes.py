@@ -63,7 +63,7 @@ class Snapshot:
         """A snapshot as PostgreSQL writes it.
 
         >>> Snapshot.parse("10:14:10,12")
-        Snapshot(xmin=10, xmax=14, running=frozenset({10, 12}))
+        Snapshot(xmin=10, xmax=14, running=frozenset({10, 12}), waits=False)
 
         Raises:
             ValueError: it is none.
