@@ -68,9 +68,8 @@ class Process:
 
         self.requests += 1
         name = self.name if self.world.term else ""
-        line.ask(
-            poll(self.world.layouts[shard], position, most=self.world.most, reader=name, request=self.requests), told
-        )
+        who = {"reader": name, "epoch": self.readers[shard].epoch, "request": self.requests}
+        line.ask(poll(self.world.layouts[shard], position, most=self.world.most, **who), told)
 
     def carry_out(self, shard: int, effects: Iterable[Effect]) -> None:
         for effect in effects:

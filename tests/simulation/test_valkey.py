@@ -51,7 +51,7 @@ def a_command(chance: Random, layout: Layout, epochs: list[str], fills: list[byt
         (3, END.command([meta], [epoch, chance.randrange(9), chance.randrange(99), 300, chance.randrange(9)])),
         (4, FILL.command([chance.choice(keys)], [lease, value, LONG])),
         (4, poll(layout, chance.randrange(6), most=chance.choice([1, 3, 1000]))),
-        (2, poll(layout, chance.randrange(6), reader=chance.choice(["left", "right"]))),
+        (2, poll(layout, chance.randrange(6), reader=chance.choice(["left", "right"]), epoch=chance.choice(epochs))),
         (1, DISTRUST.command([meta], [epoch])),
         (1, RELEASE.command(keys, [lease, chance.choice(fills or [b"none"])])),
         (8, reads),

@@ -150,7 +150,7 @@ class FakeValkey:
     def poll(self, keys: list[bytes], arguments: list[bytes], _: float) -> list[Any]:
         first, most = int(arguments[0]), int(arguments[1])
         meta, readers = self.values.get(keys[0], b""), self.hashes.get(keys[2], {})
-        is_known = len(arguments) > 2 and meta != b"" and readers.get(b"") == meta[:32]
+        is_known = len(arguments) > 2 and meta != b"" and readers.get(b"") == meta[:32] == arguments[4]
         if is_known:
             readers[arguments[2]] = arguments[3]
         entries = [entry for entry in self.logs.get(keys[1], ()) if entry[0] >= first][:most]

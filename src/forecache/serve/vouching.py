@@ -58,8 +58,9 @@ class Vouching:
         name, requests = self._name if self.is_wanted else "", []
         for shard in shards:
             self._requests += 1
-            position = readers[shard].position
-            requests.append(poll(self._routes.layout(shard), position, reader=name, request=self._requests))
+            position, epoch = readers[shard].position, readers[shard].epoch
+            layout = self._routes.layout(shard)
+            requests.append(poll(layout, position, reader=name, epoch=epoch, request=self._requests))
         lane.send([*tells, *requests])
         for _ in tells:
             lane.receive()

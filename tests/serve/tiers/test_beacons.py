@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from forecache.coherence.beacons.effects import FENCED, GONE, Apply, Begin, Effect, End, Mark, Open, Roll
 from forecache.coherence.changes import EVERY, Change
 from forecache.serve.tier import Fill, Lease, Value
-from forecache.serve.tiers.beacons import BEACON_SCRIPTS, command_of, distrust, entries_of, packed, poll, unpacked
+from forecache.serve.tiers.beacons import (
+    BEACON_SCRIPTS,
+    answer_of,
+    command_of,
+    distrust,
+    entries_of,
+    packed,
+    poll,
+    unpacked,
+)
 from forecache.serve.tiers.lane import Lane
 from forecache.serve.tiers.layout import Layout
 from tests.coherence.actors import Server
@@ -72,6 +81,17 @@ def test_an_entry_out_of_turn_is_refused_and_ends_nothing(server: Valkey, connec
     assert real.ask([command_of(Apply(0, EPOCHS[0], 2, (Change("t", KEY),)), layout)]) == [GONE]
     assert real.ask([command_of(Apply(0, EPOCHS[1], 1, (Change("t", KEY),)), layout)]) == [FENCED]
     assert isinstance(look(tier), Value)
+
+
+def test_a_position_counts_in_the_epoch_whose_log_it_is_of(server: Valkey) -> None:
+    real, layout = lane(server), Layout("positions", 0)
+    for epoch, known in ((EPOCHS[0], [1, 0]), (EPOCHS[1], [0, 1])):
+        real.ask([command_of(Open(0, epoch), layout)])
+        asked = [poll(layout, 7, reader="somebody", epoch=mine, request=1) for mine in EPOCHS[:2]]
+        assert [answer[3] for answer in real.ask(asked)] == known
+    real.ask([command_of(Open(0, EPOCHS[0]), layout), poll(layout, 7, reader="somebody", epoch=EPOCHS[1])])
+    [marked] = real.ask([command_of(Mark(0, EPOCHS[0], 1, (Change("t", KEY),)), layout)])
+    assert answer_of(marked) == (1, {}), "a process at entry 7 of another log has not applied this one"
 
 
 def test_an_entry_ends_values_and_leases_and_an_epoch_ends_all(server: Valkey, connect: Tiers) -> None:

@@ -142,13 +142,15 @@ return 1
 """
 )
 
-# KEYS: meta, the log, the readers. ARGV: the first entry to tell, how many at most; who reads strongly, and how far he
-# is, or nothing. Returns the history, meta, the entries, and 1 if the sequencer will wait for him.
+# KEYS: meta, the log, the readers. ARGV: the first entry to tell, how many at most; who reads strongly, how far he is,
+# and in which epoch, or nothing: in another epoch his position is that of another log. Returns the history, meta, the
+# entries, and 1 if the sequencer will wait for him.
 POLL: Final = Script(
     STATE
     + """
 local known = 0
-if ARGV[3] and meta ~= '' and redis.call('HGET', KEYS[3], '') == string.sub(meta, 1, 32) then
+local epoch = string.sub(meta, 1, 32)
+if ARGV[3] and meta ~= '' and ARGV[5] == epoch and redis.call('HGET', KEYS[3], '') == epoch then
   if type(redis.pcall('HSET', KEYS[3], ARGV[3], ARGV[4])) == 'number' then known = 1 end
 end
 return {history, meta, redis.call('XRANGE', KEYS[2], ARGV[1] .. '-0', '+', 'COUNT', ARGV[2]), known}
@@ -197,7 +199,7 @@ def command_of(effect: Effect, layout: Layout) -> tuple[Any, ...]:
 
 
 def poll(
-    layout: Layout, position: int, *, reader: str = "", request: int = 0, most: int = MOST_ENTRIES
+    layout: Layout, position: int, *, reader: str = "", epoch: str = "", request: int = 0, most: int = MOST_ENTRIES
 ) -> tuple[Any, ...]:
     """The command that tells what came after a position.
 
@@ -205,10 +207,11 @@ def poll(
         layout: of the shard.
         position: up to which all is applied.
         reader: who asks, if he reads strongly.
+        epoch: whose log the position is of.
         request: a number that no other request of this reader has.
         most: entries to tell.
     """
-    who = [reader, f"{position}|{request}"] if reader else []
+    who = [reader, f"{position}|{request}", epoch] if reader else []
     return POLL.command([layout.meta(), layout.log(), layout.readers()], [position + 1, most, *who])
 
 
