@@ -61,12 +61,7 @@ class Lane:
         Raises:
             LaneError: it did not come, or is an error.
         """
-        if self._connection is None:
-            raise LaneError("the connection is over")
-        try:
-            return self._connection.read_response(push_request=True)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._fail(error)
+        return self._read(push_request=True)
 
     def subscribe(self, channels: Sequence[bytes]) -> None:
         """Lets the server say what is published there.
@@ -87,14 +82,17 @@ class Lane:
         Raises:
             LaneError: it did not come, or is an error.
         """
+        answer = self._read()
+        self.waiting -= 1
+        return answer
+
+    def _read(self, *, push_request: bool = False) -> Any:
         if self._connection is None:
             raise LaneError("the connection is over")
         try:
-            answer = self._connection.read_response()
+            return self._connection.read_response(push_request=push_request)
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
-        self.waiting -= 1
-        return answer
 
     def is_ready(self, seconds: float = 0.0) -> bool:
         """Whether an answer is there, or comes within some time.
