@@ -10,6 +10,7 @@ from forecache._core import now
 from forecache.errors import OriginUnavailableError
 from forecache.serve.copies import Copies
 from forecache.serve.counts import Counts
+from forecache.serve.finished import finished
 from forecache.serve.origin import EVERY, Change, Key
 from forecache.serve.plan import ReadPath
 from forecache.serve.shell import Plan, arun, run
@@ -113,7 +114,11 @@ class DatabaseTransaction(Writes):
 
 
 class AsyncDatabaseTransaction(Writes):
-    """The same for a task, as an `async with` block."""
+    """The same for a task, as an `async with` block.
+
+    A task that is cancelled while its block is left goes on waiting until it is known what became of the transaction,
+    which takes no longer than the database's `timeout`, and the copies are ended; then it is cancelled.
+    """
 
     async def __aenter__(self) -> Self:
         """Begins."""
@@ -127,4 +132,5 @@ class AsyncDatabaseTransaction(Writes):
         try:
             await self._inner.__aexit__(kind, error, trace)
         finally:
-            await arun(self._publisher.publish(self.changes))
+            if self.changes:
+                await finished(arun(self._publisher.publish(self.changes)))

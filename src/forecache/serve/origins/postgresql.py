@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
@@ -22,6 +23,7 @@ from forecache.units import Duration, parse_duration
 
 with extra("postgresql"):
     import psycopg
+    from psycopg import waiting
     from psycopg.pq import TransactionStatus
 
 __all__ = ["PostgresqlOrigin"]
@@ -42,6 +44,7 @@ class Timed:
     seconds: float | None = None
     budget: Budget | None = None  # in place of that
     outdated = False  # a plan of the server's does not fit the schema any more
+    settles = False  # what runs must not be cancelled, as a commit that waits for a standby: it would be seen at once
     pgconn: Any
     closed: bool
 
@@ -74,14 +77,17 @@ class Timed:
 
     @contextmanager
     def translated(self, statement: Statement) -> Iterator[None]:
-        """Errors of the driver, as those of our tree; a statement that took too long is cancelled."""
+        """Errors of the driver, as those of our tree; a statement that took too long is cancelled, but no commit."""
+        self.settles = statement is Postgresql.commit
         try:
             yield
         except (psycopg.Error, UnicodeError, OverflowError) as error:
-            if self.took_too_long(error) and statement is not Postgresql.commit:  # which may be waiting for a replica
+            if self.took_too_long(error) and not self.settles:
                 cancel(self.pgconn)
             self.outdated = self.outdated or state_of(error) == OUTDATED
             raise self.translation(error) from error
+        finally:
+            self.settles = False
 
     def took_too_long(self, error: Exception) -> bool:
         """Whether the server did not answer in time, and may still be at it."""
@@ -102,8 +108,17 @@ class ThreadConnection(Timed, psycopg.Connection[Any]):
     """A connection of one thread at a time."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Waits for the server as long as it may take."""
-        return super().wait(gen, interval, self.limit() if timeout is None else timeout)
+        """Waits for the server as long as it may take; while it settles something, an interruption waits too."""
+        limit = self.limit() if timeout is None else timeout
+        if not self.settles or limit is None:
+            return super().wait(gen, interval, limit)
+        budget, interrupted = Budget(limit), list[BaseException]()
+        with raising(interrupted):
+            while True:
+                try:
+                    return waiting.wait(gen, self.pgconn.socket, interval, max(budget.remaining(), LEAST_SECONDS))
+                except (KeyboardInterrupt, SystemExit) as error:
+                    interrupted.append(error)
 
     def ask(self, statement: Statement) -> Answer:
         """Asks."""
@@ -116,14 +131,38 @@ class TaskConnection(Timed, psycopg.AsyncConnection[Any]):
     """A connection of one task at a time."""
 
     async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as psycopg has it
-        """Waits for the server as long as it may take."""
-        return await super().wait(gen, interval, self.limit() if timeout is None else timeout)
+        """Waits for the server as long as it may take; while it settles something, a cancellation waits too."""
+        limit = self.limit() if timeout is None else timeout
+        if not self.settles or limit is None:
+            return await super().wait(gen, interval, limit)
+        budget, interrupted = Budget(limit), list[BaseException]()
+        with raising(interrupted):
+            while True:
+                left = max(budget.remaining(), LEAST_SECONDS)
+                try:
+                    return await waiting.wait_async(gen, self.pgconn.socket, interval, left)
+                except asyncio.CancelledError as error:
+                    interrupted.append(error)
 
     async def ask(self, statement: Statement) -> Answer:
         """Asks."""
         with self.translated(statement):
             cursor = await self.execute(statement.sql, statement.parameters)
             return Answer(await cursor.fetchall() if cursor.description else (), *shape(cursor))
+
+
+@contextmanager
+def raising(interrupted: Sequence[BaseException]) -> Iterator[None]:
+    """What interrupted us, once it is known how that ended which was not to be interrupted."""
+    cause: BaseException | None = None
+    try:
+        yield
+    except psycopg.Error as error:
+        if not interrupted:
+            raise
+        cause = error
+    if interrupted:
+        raise interrupted[-1] from cause
 
 
 def shape(cursor: Any) -> tuple[tuple[str, ...], tuple[object, ...]]:

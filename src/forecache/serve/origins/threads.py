@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from forecache.errors import ConfigurationError
 from forecache.forks import renew_after_fork
+from forecache.serve.finished import finished
 from forecache.serve.origin import Change, Key, Row, Table
 from forecache.serve.origins.transaction import ThreadTransaction
 
@@ -124,16 +125,3 @@ class ThreadedTransaction:
     def _leave(self, entering: Future[Any], error: BaseException) -> None:
         if not entering.cancelled() and entering.exception() is None:
             self._inner.__exit__(type(error), error, error.__traceback__)
-
-
-async def finished(future: asyncio.Future[T]) -> T:
-    """The result of what cannot be interrupted; a cancellation waits until then."""
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled from future.exception()
-    return future.result()

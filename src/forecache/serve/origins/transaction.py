@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
 from forecache.errors import ConfigurationError, OriginError, OriginUnavailableError, OutcomeUnknownError
+from forecache.serve.finished import finished
 from forecache.serve.origin import EVERY, Change, Key, Row, Table
 from forecache.serve.origins.plan import Answer, Plan, Statement, arun, run
 from forecache.serve.origins.pool import LostError
@@ -273,6 +274,9 @@ class TaskTransaction(Work):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Commits, or rolls back after any exception."""
+        """Commits, or rolls back after any exception, and waits for it even if the task is cancelled meanwhile."""
+        await finished(self._leave(error))
+
+    async def _leave(self, error: BaseException | None) -> None:
         async with self._stack:
             await arun(self._end(error, self._session.is_open), self._session.ask)
