@@ -16,6 +16,7 @@ ForecacheError
 │  ├─ StatementError                    it refused a statement or a value
 │  ├─ ConstraintError                   a row would break a constraint; nothing was changed
 │  ├─ WriteConflictError                another transaction came first; nothing was changed
+│  ├─ SessionLostError                  the database lost, or may have lost, what a session has seen or written
 │  └─ OutcomeUnknownError               the connection was lost during a commit, which happened or did not
 ├─ ModelError (ValueError)              bytes are no model that this version can use
 ├─ TraceError                           a trace cannot be used
@@ -44,6 +45,7 @@ __all__ = [
     "OriginError",
     "OriginUnavailableError",
     "OutcomeUnknownError",
+    "SessionLostError",
     "SourceBusyError",
     "StatementError",
     "TableError",
@@ -120,6 +122,10 @@ class WriteConflictError(OriginError):
 
 class OutcomeUnknownError(OriginError):
     """The connection was lost during a commit, which happened or did not; read what is there before writing again."""
+
+
+class SessionLostError(OriginError):
+    """The database has another past than the session's token: what the session saw may be lost; begin a new one."""
 
 
 class ModelError(ForecacheError, ValueError):

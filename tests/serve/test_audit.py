@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from forecache._core import Copy
+from forecache.coherence.token import Token
 from forecache.errors import ConfigurationError
 from forecache.serve.audit import Consistency
 from tests.contracts.tiers import until
@@ -32,7 +33,7 @@ def test_a_copy_that_contradicts_its_proof_is_told_and_ends_the_epoch(
     audit, epoch = database._audit, database._watch.epoch
     assert audit is not None
     site.write(1, 5)
-    assert until(lambda: database._watch.contains(database.token()) or None)
+    assert until(lambda: database._watch.contains(Token.parse(database.token())) or None)
     database._copies.cache[("item", 1)] = Copy({"id": 1, "version": 4}, 0.0, None)  # as if its end had been missed
     with caplog.at_level(logging.ERROR, "forecache"):
         assert until(lambda: audit.check("item", 1) is False or database.stats().violations)
@@ -62,7 +63,7 @@ def test_a_copy_is_not_blamed_where_nobody_vouches_any_more(site: Site) -> None:
     with running(site.url, site.valkey.url):
         database = site.open()
         site.write(1, 5)
-        assert until(lambda: database._watch.contains(database.token()) or None)
+        assert until(lambda: database._watch.contains(Token.parse(database.token())) or None)
     database._copies.cache[("item", 1)] = Copy({"id": 1, "version": 4}, 0.0, None)
     assert database._audit is not None
     assert database._audit.check("item", 1) is None

@@ -7,10 +7,8 @@ import threading
 from typing import Any
 
 import psycopg
-import pytest
 
 import forecache
-from forecache.errors import LevelError
 from forecache.serve.floors import MOST, Floors
 from forecache.serve.origin import EVERY, Change
 from tests.contracts.tiers import until
@@ -29,15 +27,6 @@ def test_what_was_written_is_read_by_whoever_is_told(site: Site) -> None:
         assert one["item"].get(key, level="session")["version"] == version
         token = one.token()
         assert other["item"].get(key, level="session", after=token)["version"] == version
-
-
-def test_a_token_is_contained_as_soon_as_a_beacon_has_passed_it(site: Site) -> None:
-    site.sequencer()
-    database = site.open()
-    site.write(1, 7)
-    token = database.token()
-    assert until(lambda: database._watch.contains(token))
-    assert version_of(database, 1) == 7
 
 
 def test_whoever_read_the_present_never_reads_the_past(site: Site) -> None:
@@ -90,17 +79,6 @@ def test_a_read_of_many_rows_is_of_one_snapshot(site: Site) -> None:
     finally:
         stop.set()
         mover.join()
-
-
-def test_a_file_has_no_tokens(tmp_path: object) -> None:
-    import sqlite3
-
-    path = f"{tmp_path}/shop.db"
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, version INT)")
-    connection.close()
-    with forecache.open(path, ["item"]) as database, pytest.raises(LevelError, match="expected PostgreSQL"):
-        database.token()
 
 
 def test_floors_rise_with_what_was_seen_and_none_is_forgotten() -> None:

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from forecache import _core
 from forecache.coherence.level import Kind, Level
+from forecache.coherence.token import Token
 from forecache.errors import LevelError
 
 __all__ = ["Ageing", "Holder", "Unlogged", "Watch"]
@@ -60,8 +61,11 @@ class Watch(Protocol):
     def epoch_of(self, shard: int) -> str:
         """The epoch of a part of the shared tier; `epoch` where there are no parts."""
 
-    def contains(self, token: str) -> bool:
-        """Whether all copies surely contain what a token of `Database.token` stands for."""
+    def contains(self, token: Token) -> bool:
+        """Whether all copies surely contain what a token stands for."""
+
+    def refuses(self, table: str, key: Hashable, past: str) -> bool:
+        """Whether no copy may be made of a row as a database of this past has it, "" if that is not known."""
 
     def vouches(self, at: float) -> bool:
         """Whether copies that are looked up after this call are what the database shows at a moment that is now."""
@@ -113,8 +117,12 @@ class Ageing:
         """There are no parts."""
         return self.epoch
 
-    def contains(self, token: str) -> bool:
+    def contains(self, token: Token) -> bool:
         """Unknown."""
+        return False
+
+    def refuses(self, table: str, key: Hashable, past: str) -> bool:
+        """Copies of any past age in the same way."""
         return False
 
     def vouches(self, at: float) -> bool:

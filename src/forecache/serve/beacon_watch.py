@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Hashable, Iterable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Final
 
 from forecache import _core
@@ -14,6 +14,7 @@ from forecache.coherence.beacons.reader import Drop, Effect, Flush, Prove, Reade
 from forecache.coherence.beacons.shard import Reading
 from forecache.coherence.changes import EVERY, Change
 from forecache.coherence.level import Level
+from forecache.coherence.token import Token, differs
 from forecache.coherence.watch import Holder
 from forecache.forks import renew_after_fork
 from forecache.keys import encode_key
@@ -77,17 +78,20 @@ class BeaconWatch:
         """The epoch of a shard."""
         return self._readers[shard].epoch
 
-    def contains(self, token: str) -> bool:
-        """Whether all copies surely contain what a token stands for: a number above those of its transactions."""
+    def contains(self, token: Token) -> bool:
+        """Whether all copies surely contain what a token stands for: its transactions, of the same past."""
         self._ensure()
-        return self.contained >= int(token)
+        with self._lock:
+            has_passed = self.contained >= max(1, token.number)
+            return has_passed and not any(differs(reader.epoch, token.past) for reader in self._readers)
+
+    def refuses(self, table: str, key: Hashable, past: str) -> bool:
+        """Whether a row is of another past than the epoch that its copy would be in."""
+        return differs(self._readers[self.shard_of(table, key)].epoch, past)
 
     def take_dropped(self) -> list[tuple[str, Hashable]]:
         """Rows that ended lately, each told once, and not all if they are many."""
-        dropped: dict[tuple[str, Hashable], None] = {}
-        while self._dropped and len(dropped) < DROPPED:
-            dropped[self._dropped.popleft()] = None
-        return list(dropped)
+        return list(dict.fromkeys(self._dropped.popleft() for _ in range(len(self._dropped))))
 
     def vouches(self, at: float) -> bool:
         """Whether copies that are looked up from now on are what the database shows at a moment that is now."""
@@ -146,21 +150,17 @@ class BeaconWatch:
     def fence(self, shard: int) -> bool:
         """Ends the epoch of a shard, everywhere; whether it could be reached."""
         epoch = self._readers[shard].epoch
-        if not epoch:
-            return False
-        with suppress(LaneError), ExitStack() as stack:
-            lane = self._routes.connect(self._routes.node(shard))
-            stack.callback(lane.close)
-            lane.ask([distrust(self._routes.layout(shard), epoch)])
-            return True
+        with suppress(LaneError):
+            if epoch:
+                self._routes.ask(shard, distrust(self._routes.layout(shard), epoch))
+                return True
         return False
 
     def close(self) -> None:
         """Stops following; the next question begins anew."""
         with self._lock:
             self._stop.set()
-            threads = self._threads
-            self._threads = []
+            threads, self._threads = self._threads, []
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(1.0)

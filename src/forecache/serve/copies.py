@@ -26,6 +26,7 @@ class Found(NamedTuple):
     tier: TierName
     as_of: float  # moment of `now()` at which it was surely current; minus infinity if unknown
     ttl: float | None = None  # seconds that a copy of it may live at most; None for as long as others
+    past: str = ""  # of the database that it was read from; "" if that is not known
 
 
 class Copies:

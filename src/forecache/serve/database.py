@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from forecache.coherence.level import Level, LevelLike
@@ -24,13 +23,13 @@ from forecache.serve.opening import (
     shared_over,
     tables_of,
     tier_of,
-    token_of,
     warmth_of,
     watch_of,
 )
 from forecache.serve.origin import Origin, Table
 from forecache.serve.plan import ReadPath
 from forecache.serve.rows import Rows
+from forecache.serve.sessions import teller_of
 from forecache.serve.tier import Tier, TierStats
 from forecache.serve.writes import AsyncDatabaseTransaction, DatabaseTransaction, Publisher
 from forecache.units import Duration, parse_duration, parse_ttl
@@ -125,7 +124,11 @@ class Database:
         Raises:
             LevelError: the database has no such tokens; PostgreSQL has.
         """
-        return token_of(self._origin)
+        return str(teller_of(self._origin).token())
+
+    async def atoken(self) -> str:
+        """`token`, for tasks."""
+        return str(await teller_of(self._origin).atoken())
 
     def stats(self) -> DatabaseStats:
         """Counts since it was opened; subtract an earlier one for those of an interval."""
@@ -147,12 +150,7 @@ class Database:
 
     def close(self) -> None:
         """Closes all connections; reading again opens new ones."""
-        if self._warmth is not None:
-            self._warmth.close()
-        if self._audit is not None:
-            self._audit.close()
-        self._copies.forget_all()
-        self._watch.close()
+        self._rest()
         self._origin.close()
         if self._tier is not None:
             self._tier.close()
@@ -160,16 +158,20 @@ class Database:
 
     async def aclose(self) -> None:
         """`close`, for tasks."""
-        if self._warmth is not None:
-            await asyncio.to_thread(self._warmth.close)
-        if self._audit is not None:
-            self._audit.close()
-        self._copies.forget_all()
-        self._watch.close()
+        await asyncio.to_thread(self._rest)
         await self._origin.aclose()
         if self._tier is not None:
             await self._tier.aclose()
         self._copies.cache.close()
+
+    def _rest(self) -> None:
+        """Ends what runs beside reads and writes, which may take a moment."""
+        if self._warmth is not None:
+            self._warmth.close()
+        if self._audit is not None:
+            self._audit.close()
+        self._copies.forget_all()
+        self._watch.close()
 
     def after_fork(self) -> None:
         """A child begins without copies."""
@@ -181,9 +183,7 @@ class Database:
         """The database itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         """Closes it."""
         self.close()
 
@@ -191,9 +191,7 @@ class Database:
         """The database itself."""
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *failure: object) -> None:
         """Closes it."""
         await self.aclose()
 

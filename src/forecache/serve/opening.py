@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from forecache.coherence.watch import Ageing, Holder, Unlogged, Watch
-from forecache.errors import ConfigurationError, LevelError
+from forecache.errors import ConfigurationError
 from forecache.serve.origin import Origin, Table
 from forecache.serve.origins import open_origin
 from forecache.serve.settings import check_whole
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from forecache.serve.tiers.valkey import ValkeyTier
     from forecache.serve.warm import Warmth
 
-__all__ = ["audit_of", "origin_of", "shared_over", "tables_of", "tier_of", "token_of", "warmth_of", "watch_of"]
+__all__ = ["audit_of", "origin_of", "shared_over", "tables_of", "tier_of", "warmth_of", "watch_of"]
 
 PROOF_SECONDS: Final = 1.0  # until proofs come, if there is a sequencer; its first word drops all copies
 
@@ -91,19 +91,6 @@ def audit_of(
     audit = Audit(origin, path.watch, copies, counts=counts, tables=path.tables, sampled=sampled)
     audit.start()
     return audit
-
-
-def token_of(origin: Origin) -> str:
-    """A number above those of all transactions that have committed.
-
-    Raises:
-        LevelError: the database does not number them.
-    """
-    if not origin.name.startswith("postgresql:"):
-        raise LevelError(f"{origin.name} has no tokens for sessions; expected PostgreSQL")
-    with origin.transaction() as transaction:
-        found: str = transaction.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text", tables=())[0][0]
-    return found
 
 
 def shared_over(tier: Tier, ttl: float, counts: Counts, watch: Watch) -> Shared:

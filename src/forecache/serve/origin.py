@@ -59,6 +59,7 @@ class Batch(NamedTuple):
     )
     stamp: int | None  # every change numbered below it is in the snapshot; None if the origin does not number changes
     read_at: float  # seconds of time.monotonic() just before the query: the rows are not older
+    past: str = ""  # of the database that gave them, in which it numbers its changes; "" if that is not known
 
 
 class Transaction(Protocol):

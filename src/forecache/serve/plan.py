@@ -56,7 +56,7 @@ class ReadPath:
         self.watch = watch
         self.tables: dict[str, Table] = {}  # as their schemas are now
         self.at_first: Callable[[], None] | None = None  # what is to begin with the next read
-        self._origin = origin
+        self.origin = origin
         self._copies = copies
         self._shared = shared
         self._counts = counts
@@ -83,6 +83,10 @@ class ReadPath:
                 raise
             self._counts.add(stale=len(found))
             return found
+
+    def fresh(self, name: str, keys: Iterable[Key]) -> Plan[dict[Key, Found]]:
+        """Rows as the database shows them from now on; no copy answers."""
+        return (yield from self._round(self.tables[name], list(dict.fromkeys(keys))))
 
     def warm(self, name: str, keys: Iterable[Key], level: Level) -> Plan[None]:
         """Brings copies of rows that nobody asked for, where there are none, and nobody loads one."""
@@ -213,8 +217,10 @@ class ReadPath:
             raise
         else:
             for key, flight in flights.items():
-                is_held = self.watch.holds(table.name, key)
-                self._copies.land(table.name, key, flight, found[key]._replace(ttl=0.0) if is_held else found[key])
+                is_kept = not (
+                    self.watch.holds(table.name, key) or self.watch.refuses(table.name, key, found[key].past)
+                )
+                self._copies.land(table.name, key, flight, found[key] if is_kept else found[key]._replace(ttl=0.0))
             return found
         finally:
             inside.reset(token)
@@ -248,12 +254,10 @@ class ReadPath:
         ticket = self._breaker.enter()
         if ticket is None:
             self._counts.add(refused=1)
-            raise OriginUnavailableError(
-                f"{self._origin.name} keeps failing, and is left alone for a moment; try again"
-            )
+            raise OriginUnavailableError(f"{self.origin.name} keeps failing, and is left alone for a moment; try again")
         read_at = now()
         try:
-            batch = yield Ask(self._origin.read, self._origin.aread, (table, keys))
+            batch = yield Ask(self.origin.read, self.origin.aread, (table, keys))
         except OriginUnavailableError as error:
             self._counts.add(failures=1)
             self._breaker.fail(ticket, type(error.__cause__ or error).__name__)
@@ -268,4 +272,7 @@ class ReadPath:
         self._counts.add(queries=1, rows=len(batch.rows))
         if self._shared is not None:
             self._shared.saw(Change(table.name, key) for key in keys)
-        return {key: Found(Copy(batch.rows.get(key), read_at, batch.stamp), "database", read_at) for key in keys}
+        return {
+            key: Found(Copy(batch.rows.get(key), read_at, batch.stamp), "database", read_at, None, batch.past)
+            for key in keys
+        }

@@ -8,11 +8,13 @@ from typing import Any, Literal, NamedTuple, overload
 
 from forecache._core import CopyReader, now
 from forecache.coherence.certificate import Certificate, Certified
-from forecache.coherence.level import STRONG, Level, LevelLike
+from forecache.coherence.level import Level, LevelLike
+from forecache.coherence.token import Token
 from forecache.serve.copies import Copies, Found
 from forecache.serve.origin import Key
 from forecache.serve.plan import ReadPath
-from forecache.serve.shell import arun, run
+from forecache.serve.sessions import read_after, teller_of
+from forecache.serve.shell import Plan, arun, run
 from forecache.serve.signal import MISSING
 from forecache.serve.writes import AsyncDatabaseTransaction, DatabaseTransaction
 
@@ -95,7 +97,8 @@ class Rows:
             with_certificate: whether to return a `Certified` instead, which says what is proven of the row.
 
         Raises:
-            LevelError: the database cannot keep the level.
+            LevelError: the database cannot keep the level, or has no tokens.
+            SessionLostError: the database was replaced since the token was made, and may lack what it stands for.
             KeyTypeError: the key cannot be one of this table, or only resembles the key of a row.
             OriginUnavailableError: the database is needed, and cannot be asked.
         """
@@ -107,8 +110,8 @@ class Rows:
             answer = self._certify(key) if level is None else self._certify_within(key, level)
             if answer is not MISSING:
                 return answer if default is None else or_else(answer, default)
-        began, level = self._begin(level, after)
-        found = run(self._path.read(self.name, (key,), level, began.at))[key]
+        began, plan = self._begin((key,), level, after)
+        found = run(plan)[key]
         return self._answer(key, found, default, began, with_certificate)
 
     async def aget(
@@ -129,8 +132,8 @@ class Rows:
             answer = self._certify(key) if level is None else self._certify_within(key, level)
             if answer is not MISSING:
                 return answer if default is None else or_else(answer, default)
-        began, level = self._begin(level, after)
-        found = (await arun(self._path.read(self.name, (key,), level, began.at)))[key]
+        began, plan = self._begin((key,), level, after)
+        found = (await arun(plan))[key]
         return self._answer(key, found, default, began, with_certificate)
 
     def get_many(
@@ -146,8 +149,8 @@ class Rows:
         With certificates, every key has an answer, and that of an absent row has None as its row.
         """
         keys = list(keys)
-        began, level = self._begin(level, after)
-        found = run(self._path.read(self.name, keys, level, began.at))
+        began, plan = self._begin(keys, level, after)
+        found = run(plan)
         return self._answers(found, keys, began, with_certificate)
 
     async def aget_many(
@@ -160,8 +163,8 @@ class Rows:
     ) -> dict[Key, Any]:
         """`get_many`, for tasks."""
         keys = list(keys)
-        began, level = self._begin(level, after)
-        found = await arun(self._path.read(self.name, keys, level, began.at))
+        began, plan = self._begin(keys, level, after)
+        found = await arun(plan)
         return self._answers(found, keys, began, with_certificate)
 
     def put(self, row: Mapping[str, Any] | Any) -> Key:
@@ -235,17 +238,21 @@ class Rows:
             return MISSING
         return self._certify(key, wanted.seconds)
 
-    def _begin(self, level: LevelLike | None, after: str | None) -> tuple[Began, Level]:
-        """When a read begins and what is known then, and what it keeps to."""
+    def _begin(
+        self, keys: Iterable[Key], level: LevelLike | None, after: str | None
+    ) -> tuple[Began, Plan[dict[Key, Found]]]:
+        """When a read begins and what is known then, and how it is carried out."""
         wanted = self._level if level is None else Level.parse(level)
-        if after is not None and not self._path.watch.contains(after) and wanted.kind != "snapshot":
-            wanted = STRONG  # what is not known to be here is in the database
         self._path.watch.check(wanted)
         if self._header is not self._path.watch.header:
             self._past_hits += self._reader.hits
             self._renew()
         watch = self._path.watch
-        return Began(now(), watch.epoch, watch.number), wanted
+        began = Began(now(), watch.epoch, watch.number)
+        if after is None:
+            return began, self._path.read(self.name, keys, wanted, began.at)
+        teller_of(self._path.origin)
+        return began, read_after(self._path, self.name, keys, level=wanted, token=Token.parse(after), began=began.at)
 
     def _answer(self, key: Key, found: Found, default: Any, began: Began, with_certificate: bool) -> Any:
         row = default if found.copy.row is None else found.copy.give()

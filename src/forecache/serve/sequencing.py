@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from forecache._core import now
 from forecache.coherence.beacons.effects import Acknowledge, Connect, Effect, Look, Sample, Stop
 from forecache.coherence.beacons.sequencer import BEACON_SECONDS, Sequencer
 from forecache.coherence.changes import EVERY, Change, ChangeSource, Commit, Identity, Message, Snapshot
+from forecache.coherence.token import mark_of, past_of
 from forecache.errors import KeyTypeError, OriginError, SourceBusyError
 from forecache.keys import encode_key
 from forecache.serve.tier import Place
@@ -120,7 +122,7 @@ class Sequencing:
             self._routes.shards,
             self._shard_of,
             name=secrets.token_hex(8),
-            new_epoch=self._new_epoch,
+            new_epoch=partial(self._new_epoch, mark_of(past_of(identity.system, identity.timeline))),
             beacon_seconds=self._beacon_seconds,
             term=self._term,
         )
@@ -135,9 +137,10 @@ class Sequencing:
         if machine.stopped:
             logger.warning("this sequencer steps back: %s", machine.stopped)
 
-    def _new_epoch(self) -> str:
+    def _new_epoch(self, mark: str) -> str:
+        """Random, but for its beginning, which tells the past of which it is."""
         self._epochs += 1
-        return new_token()
+        return mark + new_token()[len(mark) :]
 
     def _shard_of(self, change: Change) -> int:
         return self._home(Place(change.table, change.key))  # type: ignore[arg-type]  # a name

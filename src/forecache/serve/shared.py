@@ -12,6 +12,7 @@ from forecache._core import Copy, now
 from forecache.codec import UNREADABLE, Codec
 from forecache.coherence.beacons.reader import Ticket
 from forecache.coherence.level import Level
+from forecache.coherence.token import differs
 from forecache.keys import encode_key
 from forecache.serve.beacon_watch import BeaconWatch
 from forecache.serve.budget import Budget
@@ -159,18 +160,20 @@ class Shared:
             if leases:
                 yield Ask(self.tier.release, self.tier.arelease, (list(leases.values()),))
             raise
-        codec, fills, unfit = self._codec(table), [], []
+        codec, fills, unfit, foreign = self._codec(table), [], [], []
         for key, lease in leases.items():
-            payload = codec.encode(loaded[key].copy.row)
+            payload, meta = codec.encode(loaded[key].copy.row), lease.reading and lease.reading.meta
             if payload is None:
                 unfit.append(lease)
+            elif meta is not None and differs(meta.epoch, loaded[key].past):
+                foreign.append(lease)  # of a database that took the place of the one which is followed
             else:
                 fills.append(Fill(lease, payload, self._ttl, loaded[key].copy.stamp or 0))
         if fills:
             yield Ask(self.tier.fill, self.tier.afill, (fills,))
-        if unfit:
+        if unfit or foreign:
             self._counts.add(unshared=len(unfit))
-            yield Ask(self.tier.release, self.tier.arelease, (unfit,))
+            yield Ask(self.tier.release, self.tier.arelease, ([*unfit, *foreign],))
         return loaded
 
     def _row(self, table: Table, name: bytes, ticket: Ticket | None, value: Value, floor: float) -> Found | None:

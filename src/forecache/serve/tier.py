@@ -47,6 +47,7 @@ class Lease(NamedTuple):
 
     place: Place
     token: bytes
+    reading: Reading | None = None  # of the moment in which it was granted
 
 
 class Busy(NamedTuple):

@@ -14,6 +14,7 @@ from forecache.coherence.postgresql.asking import Asking
 from forecache.coherence.postgresql.coverage import Tables
 from forecache.coherence.postgresql.follower import RECHECK, SILENCE, STARTED, Follower
 from forecache.coherence.postgresql.notes import FOLLOWERS, NOTES, TRIMS, address, missing
+from forecache.coherence.postgresql.past import PAST
 from forecache.coherence.postgresql.transactions import MOST_KEYS
 from forecache.errors import ChangeLogError, ConfigurationError, OriginError, SourceBusyError
 from forecache.extras import extra
@@ -31,10 +32,6 @@ SAVE_SECONDS: Final = 1.0  # between deletions of notes that are done with
 MOST_TOLD: Final = 10_000  # transactions that are told before older ones have ended; then those are waited for
 MOST_BEHIND: Final = 500_000  # notes; who is further behind begins anew
 LOCK_CLASS: Final = 0x66_63  # of advisory locks
-SYSTEM: Final = """
-SELECT (SELECT system_identifier FROM pg_control_system()),
-    ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
-"""
 TAKE: Final = f"""
 INSERT INTO {FOLLOWERS} (name, done, taken) VALUES (%s, pg_snapshot_xmin(pg_current_snapshot()), 1)
 ON CONFLICT (name) DO UPDATE SET taken = {FOLLOWERS.split(".")[1]}.taken + 1 RETURNING done::text::bigint, taken
@@ -122,7 +119,7 @@ class NotesSource(Follower):
         self._names = {address(members[0]): name for name, members in self._tables.members.items()}
         self._followed = self._loaders()
         self._is_following = True
-        system, timeline = asking.ask(SYSTEM)[0]
+        system, timeline = asking.ask(f"SELECT {PAST}")[0]
         return Identity(system, timeline, asking.ask(STARTED)[0][0], self._last[0])
 
     def _cover(self) -> None:

@@ -15,6 +15,7 @@ from forecache.coherence.sqlite.changelog import LOG, install, keys_of
 from forecache.coherence.sqlite.signal import Signal, VersionSignal
 from forecache.coherence.sqlite.wal import FileId, file_id, is_restart, map_header, refuse_network_file
 from forecache.coherence.sqlite.walmode import into_wal_mode
+from forecache.coherence.token import Token
 from forecache.coherence.watch import Holder, Unlogged
 from forecache.errors import ConfigurationError, OriginUnavailableError
 from forecache.forks import renew_after_fork, rest_at_fork
@@ -92,8 +93,12 @@ class SqliteWatch:
         """There are no parts."""
         return self.epoch
 
-    def contains(self, token: str) -> bool:
+    def contains(self, token: Token) -> bool:
         """There are no tokens."""
+        return False
+
+    def refuses(self, table: str, key: Hashable, past: str) -> bool:
+        """A file that takes the place of another is noticed."""
         return False
 
     def vouches(self, at: float) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from forecache.coherence.postgresql.past import PAST
+from forecache.coherence.token import past_of
 from forecache.errors import TableError
 from forecache.extras import extra
 from forecache.serve.origin import Key, Table
@@ -82,6 +84,12 @@ class Postgresql(Sql):
             json=frozenset(column[0] for column in columns if column[4] in JSON),
         )
         return Schema(true_name, tuple(column[0] for column in key), empty.columns, details)
+
+    def token(self) -> Plan[tuple[str, int]]:
+        """The past of the database, "" at a standby, and a number above all transactions that have committed."""
+        answer = yield Statement(f"SELECT {PAST}, pg_snapshot_xmax(pg_current_snapshot())::text::bigint", None)
+        system, timeline, number = answer.rows[0]
+        return past_of(system, timeline) if timeline else "", number
 
     def chunks(self, table: Table, keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
         """All at once: an array is one parameter."""

@@ -224,7 +224,7 @@ def found_at(place: Place, shard: Told, entry: Any, *, token: str, lease: float,
         left = left / 1000 if left >= 0 else float("inf")
         return Value(value[PAYLOAD_AT:], left, int(value[35:51], 16), shard.reading)
     if entry == LEASED:
-        return Lease(place, b"L|" + shard.epoch + b"|" + token.encode())
+        return Lease(place, b"L|" + shard.epoch + b"|" + token.encode(), shard.reading)
     if isinstance(entry, bytes):  # such as OOM, of a server that is full
         return Unavailable(entry.decode(errors="replace").lstrip("-").split(" ")[0])
     return Busy(retry_after(lease - entry / 1000, lease, chance))

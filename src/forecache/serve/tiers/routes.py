@@ -84,6 +84,18 @@ class Routes:
             raise LaneError(type(error).__name__) from error
         return Lane(connection, BEACON_SCRIPTS)
 
+    def ask(self, shard: int, command: tuple[Any, ...]) -> Any:
+        """What a shard answers to one command, on a connection of its own.
+
+        Raises:
+            LaneError: it does not.
+        """
+        lane = self.connect(self.node(shard))
+        try:
+            return lane.ask([command])
+        finally:
+            lane.close()
+
     def forget(self, server: int) -> None:
         """A node failed, or does not have a shard any more: asks anew who has what."""
         client = self._clients.pop(server, None)

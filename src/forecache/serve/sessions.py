@@ -1,0 +1,82 @@
+"""Reads that contain what a token stands for: as any other where copies surely do, else from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol, cast
+
+from forecache.coherence.level import Level
+from forecache.coherence.token import Token
+from forecache.errors import LevelError, SessionLostError
+from forecache.serve.shell import Plan
+
+if TYPE_CHECKING:
+    from forecache.serve.copies import Found
+    from forecache.serve.origin import Key, Origin
+    from forecache.serve.plan import ReadPath
+
+__all__ = ["read_after", "teller_of"]
+
+
+class Teller(Protocol):
+    """An origin whose database numbers its transactions."""
+
+    def token(self) -> Token:
+        """For all that has committed."""
+
+    async def atoken(self) -> Token:
+        """The same in a task."""
+
+
+def teller_of(origin: Origin) -> Teller:
+    """Who makes tokens.
+
+    Raises:
+        LevelError: nobody does for this database.
+    """
+    if not hasattr(origin, "token"):
+        raise LevelError(
+            f"{origin.name} has no tokens for sessions; expected a URL of PostgreSQL. "
+            "A file of SQLite needs none, as 'strong', which costs no more, sees all that was committed"
+        )
+    return cast("Teller", origin)
+
+
+def read_after(
+    path: ReadPath, name: str, keys: Iterable[Key], *, level: Level, token: Token, began: float
+) -> Plan[dict[Key, Found]]:
+    """Rows that contain what a token stands for.
+
+    Copies do as long as a beacon of the token's past has passed it, and they are asked about that before and after:
+    what they are of another past meanwhile was dropped in between. Rows of the database say of which past they are.
+
+    Raises:
+        SessionLostError: the database has another past than the token, so what it stands for may be lost.
+    """
+    keys = list(keys)
+    if path.watch.contains(token) or level.kind == "snapshot":
+        found = yield from path.read(name, keys, level, began)
+    else:
+        found = yield from path.fresh(name, keys)
+    unsure = [key for key, row in found.items() if row.tier != "database"]
+    if unsure and not path.watch.contains(token):
+        found |= yield from path.fresh(name, unsure)
+    for row in found.values():
+        if row.tier == "database" and row.past != token.past:
+            raise lost(path, row.past, token)
+    return found
+
+
+def lost(path: ReadPath, past: str, token: Token) -> LevelError | SessionLostError:
+    """Why rows cannot be shown to contain a token."""
+    name = path.origin.name
+    if not past:
+        return LevelError(
+            f"{name} does not say which past it has: it is a standby, or this role may not execute pg_control_system; "
+            "read from the primary, and grant it"
+        )
+    return SessionLostError(
+        f"the session's token is of past {token.past} of a database, but {name} has past {past}: a standby was "
+        "promoted, or a backup restored, or it is another database, and what the session saw or wrote may be lost. "
+        "Read without the token, see what is there, and begin a session with a new one"
+    )
