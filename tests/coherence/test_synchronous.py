@@ -105,6 +105,29 @@ def test_whoever_waits_for_commits_is_not_waited_for(database: Database) -> None
             database.sql("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
 
 
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        ("ANY 1 (replica, forecache)", "FIRST 2 (replica, forecache)"),
+        ("FIRST 1 (forecache, replica)", "FIRST 2 (forecache, replica)"),
+        ("forecache, replica", "FIRST 2 (forecache, replica)"),
+        ("FIRST 2 (replica, forecache)", ""),
+        ("forecache", ""),
+    ],
+)
+def test_a_list_of_which_some_suffice_is_told(database: Database, names: str, advice: str) -> None:
+    database.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'", "SELECT pg_reload_conf()")
+    try:
+        until = time.monotonic() + PATIENCE
+        while database.sql("SHOW synchronous_standby_names") != [(names,)] and time.monotonic() < until:
+            time.sleep(0.01)
+        (finding,) = [each for each in synchronous_findings(database) if each.what == "synchronous_standby_names"]
+        assert (finding.found, finding.state) == (names, "warning" if advice else "ok")
+        assert advice in finding.advice
+    finally:
+        database.sql("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+
+
 def synchronous_findings(database: Database) -> list[Finding]:
     return [finding for finding in examine(Patient(database.url)) if finding.what.startswith("synchronous")]
 

@@ -11,7 +11,7 @@ from forecache.coherence.postgresql.finding import Finding, lasting, look
 from forecache.coherence.postgresql.notes import missing
 from forecache.coherence.postgresql.patient import Patient
 from forecache.coherence.postgresql.schema_trigger import CREATE_SCHEMA_TRIGGER, HAS_SCHEMA_TRIGGER
-from forecache.coherence.postgresql.synchronous import NO_STANDBY, calls
+from forecache.coherence.postgresql.synchronous import NO_STANDBY, all_of, calls, requires
 from forecache.errors import ConfigurationError, TableError
 from forecache.libpq import name_of, parameters_of
 from forecache.units import format_size
@@ -223,6 +223,9 @@ def synchronous(asking: Asking, patient: Patient, facts: dict[str, Any]) -> Iter
     if not calls(facts["standbys"], patient.standby):
         yield Finding("synchronous mode", "ok", "off")
         return
+    advice = f"name it where all are waited for, as {all_of(facts['standbys'])!r}: as it is, strong asks the database"
+    waited = requires(facts["standbys"], patient.standby)
+    yield look("synchronous_standby_names", waited, facts["standbys"], advice, otherwise="warning")
     count = asking.ask(WAITED_FOR, [patient.standby])[0][0]
     advice = "let somebody follow by that name, or switch off with --synchronous off: every commit of the server waits"
     yield look("synchronous mode", count > 0, f"on, {count} follow", advice)

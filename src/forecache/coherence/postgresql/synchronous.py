@@ -17,6 +17,7 @@ __all__ = [
     "RELOAD_SECONDS",
     "STANDBY",
     "SWITCH",
+    "all_of",
     "calls",
     "requires",
     "switch_off",
@@ -53,6 +54,17 @@ def requires(names: str, standby: str = STANDBY) -> bool:
     count, listed = (1, names) if found is None else (int(found[1]), found[2])
     called = [name.strip().strip('"').lower() for name in listed.split(",")]
     return standby.lower() in called and "*" not in called and count >= len(called)
+
+
+def all_of(names: str) -> str:
+    """The value of `synchronous_standby_names` by which commits wait for all whom another one lists.
+
+    >>> all_of("ANY 1 (replica, forecache)"), all_of("forecache, replica")
+    ('FIRST 2 (replica, forecache)', 'FIRST 2 (forecache, replica)')
+    """
+    found = LISTED.fullmatch(names)
+    listed = [name.strip() for name in (names if found is None else found[2]).split(",")]
+    return f"FIRST {len(listed)} ({', '.join(listed)})"
 
 
 def waited_for(standby: str, pid: int) -> str:
