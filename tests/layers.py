@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from tests.coherence.mutants import MUTANTS as OF_CACHES
 from tests.coherence.mutants import OF_ALL
 from tests.model.runs import RUNS
-from tests.simulation.mutants import CAUGHT as NOTICED
+from tests.simulation.mutants import CAUGHT, CAUGHT_SYNCHRONOUS, SYNCHRONOUS
 from tests.simulation.mutants import MUTANTS as OF_MACHINES
 from tests.storm.mutants import CAUGHT as RAGED
 from tests.storm.mutants import MUTANTS as OF_STORM
 
 __all__ = ["DEFENCES", "Defence", "table"]
+
+NOTICED = {*CAUGHT, *CAUGHT_SYNCHRONOUS}
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,20 @@ DEFENCES = [
     Defence("strong reads join no load that runs", short="joins_what_runs"),
     Defence("own writes end own copies", short="keeps_what_it_wrote"),
     Defence("copies age, or are proven", short="never_looks", storm="never_looks"),
+    Defence("strong: commits wait", ("ASYNC",), "nobody waits"),
+    Defence("strong: no copy is made of what is held", ("NO_PEND",), "nothing is held"),
+    Defence("strong: readers are waited for", ("NO_WAITOUT",), "no reader is waited for"),
+    Defence("strong: grants of earlier epochs are waited for", (), "earlier grants are not"),
+    Defence("strong: for a whole term", (), "half a term"),
+    Defence("strong: what waits is marked anew in a new epoch", ("NO_REPEND",), "no marks in new epochs"),
+    Defence("strong: who begins waits until all is settled that was held", (), "held before us"),
+    Defence("strong: a successor doubts who runs when it begins", (), "no doubts"),
+    Defence("strong: a position is of one epoch", (), "positions of any epoch"),
+    Defence(
+        "strong: readers are struck only if not heard of",
+        simulation="struck unheard",
+        test="tests/simulation/test_struck.py",
+    ),
     Defence("SQLite: the header is remembered before the log is read", short="trusts_the_header_after_the_log"),
     Defence("SQLite: no change of the log is lost", short="forgets_the_last"),
 ]
@@ -118,8 +134,8 @@ def table() -> str:
 def unnamed() -> set[str]:
     """Mutants of layers that no defence names."""
     named = {name for each in DEFENCES for name in (*each.model, each.simulation, each.short, each.storm)}
-    switches = {name for run in RUNS if run.model == "beacon" for name in run.without}
-    return (switches | set(OF_MACHINES) | set(OF_CACHES) | set(OF_ALL) | set(OF_STORM)) - named
+    switches = {name for run in RUNS for name in run.without}
+    return (switches | set(OF_MACHINES) | set(SYNCHRONOUS) | set(OF_CACHES) | set(OF_ALL) | set(OF_STORM)) - named
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ __all__ = ["Process"]
 
 POLL = 0.005  # seconds between two looks at a log
 STRONG_POLL = 0.002  # the same of who answers strongly
+SELDOM = 0.012  # by one that is busy
 READ = 0.003  # between two reads
 LEASE = 0.05
 KEEP = 10.0
@@ -37,6 +38,7 @@ class Process:
         self.proven = [UNKNOWN for _ in world.sites]
         self.strong_until = [UNKNOWN for _ in world.sites]
         self.requests = 0
+        self.pause = self.loop.chance.choice([STRONG_POLL, STRONG_POLL, SELDOM]) if world.term else POLL
         self.copies: dict[int, tuple[int, float]] = {}  # version, and as of when it was read
         self.lines: dict[int, Line] = {}
         self.data: dict[int, Line] = {}
@@ -63,8 +65,7 @@ class Process:
                 self.carry_out(shard, reader.polled(connection, sent_at, reading, entries, is_known=answer[-1] == 1))
                 if entries and self.world.term:
                     line.ask(tell(self.world.layouts[shard], reader.epoch, self.name, reader.position), lambda _: None)
-            pause = STRONG_POLL if self.world.term else POLL
-            self.loop.after(pause, self.ask_log, shard, line, connection)
+            self.loop.after(self.pause, self.ask_log, shard, line, connection)
 
         self.requests += 1
         name = self.name if self.world.term else ""

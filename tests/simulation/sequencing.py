@@ -22,6 +22,7 @@ STEP = 0.002  # seconds between two rounds
 STAND_BY = 0.02
 BEACON = 0.008
 CONNECT = 0.002
+HEARD = 0.8  # of what is published
 
 
 class Candidate:
@@ -107,6 +108,10 @@ class Candidate:
             self.busy_until = self.loop.now + seconds
             self.database.leave(self.holder)
 
+    def stall(self, seconds: float) -> None:
+        """Stands still, and keeps the slot; what was sent to it waits."""
+        self.busy_until = max(self.busy_until, self.loop.now + seconds)
+
     def kill(self) -> None:
         """Another begins anew."""
         if self.machine is not None:
@@ -177,7 +182,7 @@ class Candidate:
 
     def listen(self, machine: Sequencer, shard: int, channel: bytes, told: bytes) -> None:
         """Somebody published something; it may come late, or never."""
-        if channel == self.world.layouts[shard].readers() and self.machine is machine and self.loop.happens(0.8):
+        if channel == self.world.layouts[shard].readers() and self.machine is machine and self.loop.happens(HEARD):
             self.loop.after(self.loop.some(0.0001, 0.004), self.heard.append, (shard, told))
 
     def send(self, shard: int, command: tuple[Any, ...]) -> None:

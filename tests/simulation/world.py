@@ -18,6 +18,8 @@ __all__ = ["World", "run"]
 SECONDS = 0.1  # of one schedule; where commits wait, LONGER
 TERM = 0.04  # in which processes may answer strongly, where commits wait
 LONGER = 0.25
+LONG_LOGS = 0.15  # this share of those has long logs, and so many rows that some are written while others wait;
+LONGEST = 0.5  # they are of so many seconds, with two more faults
 EVER = float("inf")
 
 
@@ -39,15 +41,18 @@ class World:
         self.most = chance.choice([1000, 1000, 1])  # entries of one answer
         self.epochs = 0
         kept = chance.choice([1000, 1000, 1, 3])
+        has_long_logs = is_synchronous and self.loop.happens(LONG_LOGS)
+        if has_long_logs:
+            self.seconds, self.keys, self.pause = LONGEST, 16, 0.002
         self.sites = [Site(self.loop, kept) for _ in range(chance.choice([1, 1, 2]))]
         self.layouts = [Layout("n", shard) for shard in range(len(self.sites))]
         self.database = Database(self.loop, self.keys, is_synchronous=is_synchronous)
         self.candidates = [Candidate(self, name) for name in ("one", "other")]
         self.processes = [Process(self, name) for name in ("left", "right")]
         self.loop.after(0.0, self.write)
-        for _ in range(chance.choice([0, 1, 2, 4])):
-            faults = (*FAULTS, World.switch_off) if is_synchronous else FAULTS
-            self.loop.after(self.loop.some(0.01, 0.8 * self.seconds), chance.choice(faults), self)
+        befalls = (*FAULTS, *OF_SYNCHRONOUS) if is_synchronous else FAULTS
+        for _ in range(chance.choice([0, 1, 2, 4]) + 2 * has_long_logs):
+            self.loop.after(self.loop.some(0.01, 0.8 * self.seconds), chance.choice(befalls), self)
 
     def shard(self, key: int) -> int:
         """Where a row is."""
@@ -126,6 +131,12 @@ class World:
         for candidate in self.candidates:
             candidate.pause(seconds)
 
+    def stall_sequencer(self) -> None:
+        """It stands still, and nobody takes its place."""
+        seconds = self.loop.some(0.5, 1.5) * self.term
+        for candidate in self.candidates:
+            candidate.stall(seconds)
+
     def kill_sequencer(self) -> None:
         for candidate in self.candidates:
             candidate.kill()
@@ -143,6 +154,8 @@ class World:
 
     def switch_off(self) -> None:
         """An operator lets commits wait no more: first samples say so, and when the term is over they do not wait."""
+        if not self.database.is_waited_for:
+            return  # another operator is at it
         self.database.is_waited_for = False
         self.loop.after(self.term, partial(self.database.switch, is_waiting=False))
         self.loop.after(self.term + self.loop.some(0.001, 0.03), partial(self.database.switch, is_waiting=True))
@@ -168,6 +181,7 @@ FAULTS = (
     World.promote,
     World.distrust,
 )
+OF_SYNCHRONOUS = (World.switch_off, World.stall_sequencer, World.kill_sequencer, World.pause_sequencer)
 
 
 def run(seed: int, *, is_synchronous: bool = False) -> Counter[str]:
