@@ -10,6 +10,7 @@ than what it claimed.
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import subprocess
 import sys
@@ -205,6 +206,7 @@ def main() -> None:
     parser.add_argument("--place", help="where the stage is, for one of the processes")
     parser.add_argument("--into", type=Path, help="directory of what it saw")
     given = parser.parse_args()
+    logging.getLogger("forecache").setLevel(logging.ERROR)  # outages are made on purpose
     if given.role:
         OF_ALL.get(given.mutate, lambda: None)()
         stage = STAGES[given.stage](given.place)

@@ -10,6 +10,7 @@ against each other (`verdict.py`). The exit code is 1 when anything was violated
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import random
 import sys
@@ -127,6 +128,7 @@ def main() -> None:
     parser.add_argument("--results", action="store_true", help="write the table and the picture to benchmarks/results")
     parser.add_argument("--mutants", nargs="*", help="storms without each of these defences, or of all")
     given = parser.parse_args()
+    logging.getLogger("forecache").setLevel(logging.ERROR)  # outages are made on purpose
     if given.mutants is not None:
         without_each(given.mutants or MUTANTS, min(given.most, 15), given.seed)
         return

@@ -8,6 +8,7 @@ may; one at all others, takes snapshots, and writes.
 
 from __future__ import annotations
 
+import logging
 import random
 import signal
 import sys
@@ -21,8 +22,8 @@ from forecache._core import now
 from forecache.errors import ForecacheError
 from tests.coherence.storm import slow_down
 from tests.storm.mutants import mutate
-from tests.storm.records import LEVELS, TAGS, TIERS, Log
-from tests.storm.shop import KEYS, OFTEN, TABLE
+from tests.storm.records import ABSENT, LEVELS, TAGS, TIERS, Log
+from tests.storm.shop import DEATHS, KEYS, MORTAL, NEXT, OFTEN, TABLE
 
 RATE = 11_000  # reads a second of each thread; whoever was held up catches up
 BURST = 1_200  # reads without a pause, at most
@@ -40,7 +41,7 @@ class Reader:
         self.shop = forecache.open(database, [TABLE], **settings)
         self.rows, self.into, self.number, self.seed = self.shop[TABLE], into, number, seed
         self.stop = stop
-        self.tag = number * TAGS
+        self.tag, self.chance = number * TAGS, random.Random(seed)
         self.intents, self.acks = Log(into, "intents", number), Log(into, "acks", number)
         self.refused = [0, 0]  # reads that raised, writes that did
 
@@ -73,7 +74,8 @@ class Reader:
         proven = answer.certificate
         age = proven.max_age
         kind = TIERS[proven.tier] + 10 * level
-        log.rows.extend((key, answer.row["tag"], began, now(), float("inf") if age is None else age, kind))
+        tag = ABSENT if answer.row is None else answer.row["tag"]
+        log.rows.extend((key, tag, began, now(), float("inf") if age is None else age, kind))
 
     def cool(self, part: int) -> None:
         """Everything else, now and then."""
@@ -98,12 +100,20 @@ class Reader:
 
     def write(self, key: int) -> None:
         """A row, through forecache."""
-        self.tag += 1
+        self.tag += 2
         tag, transaction = self.tag, self.shop.transaction()
         with transaction:
-            version = transaction.get(TABLE, key)["version"] + 1
+            row = transaction.get(TABLE, key)
+            version = row["version"] + 1 if row else transaction.execute(NEXT.format(key=key), tables=())[0][0]
+            dies = row is not None and key in MORTAL and self.chance.random() < DEATHS
+            tag += dies  # then it is odd
             self.intents.add((key, tag, now()))
-            transaction.update(TABLE, key, {"version": version, "tag": tag})
+            if row is None:
+                transaction.put(TABLE, {"id": key, "version": version, "tag": tag, "balance": 0})
+            else:
+                transaction.update(TABLE, key, {"version": version, "tag": tag})
+            if dies:
+                transaction.delete(TABLE, key)
         self.acks.add((key, tag, version, now()))
 
     def watch(self) -> None:
@@ -115,6 +125,7 @@ class Reader:
 
 def main(database: str, tier: str, into: str, number: str, seed: str, mutant: str) -> None:
     """Until it is told to end."""
+    logging.getLogger("forecache").setLevel(logging.ERROR)  # outages are made on purpose
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     reader = Reader(database, tier, Path(into), int(number), int(seed), stop)

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ABSENT",
     "ACK",
     "CLOCKS",
     "INTENT",
     "LEVELS",
+    "NOTHING",
     "PROOF",
     "READ",
     "SNAPSHOT",
@@ -31,9 +33,11 @@ KEY_TAG = [("key", "f8"), ("tag", "f8")]
 READ = np.dtype([*KEY_TAG, ("began", "f8"), ("ended", "f8"), ("max_age", "f8"), ("kind", "f8")])
 INTENT = np.dtype([*KEY_TAG, ("began", "f8")])  # a write begins
 ACK = np.dtype([*KEY_TAG, ("version", "f8"), ("ended", "f8")])  # it was acknowledged
+NOTHING = 0.0  # in place of the version that a write made: it found nothing to do
 PROOF = np.dtype([("at", "f8"), ("proven", "f8")])  # what a process knew at a moment
 SNAPSHOT = np.dtype([("began", "f8"), ("balance", "f8")])  # a read of all rows; nothing is ever lost between them
-TAGS = 1 << 24  # of one process; a tag is unique in a storm, 0 is of rows that nobody wrote
+TAGS = 1 << 24  # of one process; a tag is unique in a storm, 0 is of rows that nobody wrote; odd ones are deletions
+ABSENT = -1.0  # what is read of a row that is not there, in place of its tag
 TIERS = {"process": 0, "shared": 1, "database": 2}
 LEVELS = {"bounded(1s)": 1.0, "bounded(50ms)": 0.05, "session": np.inf, "strong": 0.0, "eventual": np.inf}
 CLOCKS = "STORM_CLOCK"  # in the environment: the file with the offset of wall clocks

@@ -11,11 +11,12 @@ import pytest
 
 from tests.storm.__main__ import rage
 from tests.storm.faults import FAULTS
-from tests.storm.records import ACK, INTENT, LEVELS, READ, SNAPSHOT, TAGS, TIERS
+from tests.storm.records import ABSENT, ACK, INTENT, LEVELS, NOTHING, READ, SNAPSHOT, TAGS, TIERS
 from tests.storm.servers import Loss
-from tests.storm.verdict import Verdict, judge
+from tests.storm.verdict import Verdict, judge, states_of
 
-A, B, C = TAGS + 1, TAGS + 2, 2 * TAGS + 1  # two writes of process 1, and one of process 2
+A, B, C = TAGS + 2, TAGS + 4, 2 * TAGS + 2  # two writes of process 1, and one of process 2
+GONE = TAGS + 3  # a deletion
 
 
 @pytest.mark.timeout(300)
@@ -29,7 +30,7 @@ def test_a_storm_of_a_few_faults_violates_nothing(tmp_path: Path) -> None:
     verdict = report.verdict
     assert all(verdict.tiers.values())
     assert verdict.contended > 10
-    assert verdict.writes > 10
+    assert verdict.writes > verdict.deletions > 0
     assert len(report.takeovers) == 1
     assert len(report.rows(tmp_path)) == 3
     shutil.rmtree(tmp_path)
@@ -42,9 +43,10 @@ def judged(
     written: Sequence[tuple[int, int, int]] = ((0, 1, A), (0, 2, B)),
     losses: Sequence[Loss] = (),
     balances: Sequence[float] = (),
+    second: int = B,
 ) -> Verdict:
     """Of a row that A and B wrote at 10 and 20, acknowledged a second later; C follows at 30, if it was committed."""
-    began, tags = (10, 20, 30), (A, B, C)
+    began, tags = (10, 20, 30), (A, second, C)
     np.array([(0, tag, at) for tag, at in zip(tags, began, strict=True)], INTENT).tofile(into / "intents-1-0")
     acks = [(0, tag, n, at + 1) for n, (tag, at) in enumerate(zip(tags, began, strict=True), 1)]
     kept = [ack for ack in acks if ack[1] != C or losses or (0, 3, C) in written]
@@ -83,6 +85,30 @@ def test_what_can_have_been_breaks_no_law(tmp_path: Path) -> None:
 )
 def test_a_read_that_cannot_have_been_is_told(tmp_path: Path, law: str, reads: list[tuple[float, ...]]) -> None:
     assert set(judged(tmp_path, reads).broken) == {law}
+
+
+def test_a_row_is_absent_from_its_deletion_to_its_next_beginning_and_not_longer(tmp_path: Path) -> None:
+    written = [(0, 1, A), (0, 2, GONE), (0, 3, C)]
+    fine = [
+        read(A, 20.5, 0, "strong"),
+        read(ABSENT, 21.5, 0, "strong", "process"),
+        read(ABSENT, 30.5, 0, "strong"),
+        read(C, 30.9, 0, "strong"),
+        read(ABSENT, 31.4, 0.5),
+    ]
+    assert judged(tmp_path, fine, written=written, second=GONE).broken == {}
+    for wrong in (read(A, 21.5, 0, "strong"), read(ABSENT, 15, 0, "strong"), read(ABSENT, 31.5, 0, "strong")):
+        assert set(judged(tmp_path, [wrong], written=written, second=GONE).broken) == {"certificates"}
+    back = [read(ABSENT, 20.2, 0, "strong"), read(A, 20.5, 0, "strong")]
+    assert set(judged(tmp_path, back, written=written, second=GONE).broken) == {"order of answers without age"}
+
+
+def test_a_write_that_found_nothing_to_do_is_none(tmp_path: Path) -> None:
+    intents = np.array([(0, A, 10), (0, GONE, 20)], INTENT)
+    acks = np.array([(0, A, 1, 11), (0, GONE, NOTHING, 21)], ACK)
+    verdict = Verdict()
+    assert states_of([(0, 1, A)], intents, acks, (), verdict)[0].tags == [0, A]
+    assert (verdict.broken, verdict.writes) == ({}, 1)
 
 
 def test_a_lost_write_a_gap_and_a_torn_snapshot_are_told(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.storm.records import ACK, INTENT, LEVELS, READ, SNAPSHOT, TIERS, loaded, number_of
+from tests.storm.records import ABSENT, ACK, INTENT, LEVELS, NOTHING, READ, SNAPSHOT, TIERS, loaded, number_of
 from tests.storm.servers import Loss
 
 __all__ = ["Seen", "States", "Verdict", "judge", "states_of"]
@@ -39,8 +39,10 @@ class States:
 
     def __post_init__(self) -> None:
         self.superseded = np.append(np.minimum.accumulate(self.ended[::-1])[::-1][1:], np.inf)
-        order = np.argsort(np.array(self.tags), kind="stable")
-        self._sorted, self._order = np.array(self.tags)[order], order
+        shown = np.array(self.tags, float)
+        shown[shown % 2 == 1] = ABSENT
+        order = np.argsort(shown, kind="stable")
+        self._sorted, self._order = shown[order], order
 
     def places(self, tags: Array) -> tuple[Array, Array]:
         """Of each tag its first place and one past its last, among those that are sorted by tag."""
@@ -51,13 +53,17 @@ class States:
         left, right = self.places(reads["tag"])
         first, last = np.full(len(reads), len(self.tags)), np.full(len(reads), -1)
         age = np.full(len(reads), np.inf)
-        for step in range(int((right - left).max(initial=0))):
-            among = left + step < right
-            place = self._order[np.minimum(left + step, len(self._order) - 1)]
-            true = np.maximum(0.0, reads["began"] - self.superseded[place])
-            fits = among & (self.began[place] <= reads["ended"]) & (true <= reads["max_age"])
-            first, last = np.where(fits, np.minimum(first, place), first), np.where(fits, np.maximum(last, place), last)
-            age = np.where(among, np.minimum(age, true), age)
+        among = np.flatnonzero(left < right)
+        step = 0
+        while len(among):
+            place, read = self._order[left[among] + step], reads[among]
+            true = np.maximum(0.0, read["began"] - self.superseded[place])
+            fits = (self.began[place] <= read["ended"]) & (true <= read["max_age"])
+            fitting, place = among[fits], place[fits]
+            first[fitting], last[fitting] = np.minimum(first[fitting], place), np.maximum(last[fitting], place)
+            age[among] = np.minimum(age[among], true)
+            step += 1
+            among = among[left[among] + step < right[among]]
         return np.where(last >= 0, first, -1), last, last >= 0, age
 
 
@@ -90,6 +96,7 @@ class Verdict:
     tiers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TIERS, 0))
     levels: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LEVELS, 0))
     writes: int = 0
+    deletions: int = 0  # among them
     unknown: int = 0  # writes whose acknowledgement was lost
     lost_by_failover: int = 0  # acknowledged by a primary whose standby lagged
     snapshots: int = 0
@@ -107,8 +114,10 @@ def states_of(
     written: Sequence[tuple[int, int, int]], intents: Array, acks: Array, losses: Sequence[Loss], verdict: Verdict
 ) -> dict[int, States]:
     """The states of each row."""
-    began = {(int(key), int(tag)): at for key, tag, at in intents.tolist()}
     ended = {(int(key), int(tag)): (at, version) for key, tag, version, at in acks.tolist()}
+    began = {(int(key), int(tag)): at for key, tag, at in intents.tolist()}
+    for each in [each for each, (_, version) in ended.items() if version == NOTHING]:
+        del began[each], ended[each]
     kept: dict[int, list[int]] = defaultdict(list)
     for key, version, tag in written:
         kept[key].append(tag)
@@ -126,6 +135,7 @@ def states_of(
             verdict.breaks("lost writes", [f"row {each[0]} by {each[1]}, acknowledged at {ended[each][0]}"])
         verdict.lost_by_failover += each in ended and loss is not None
     verdict.writes, verdict.unknown = len(ended), len(there - ended.keys())
+    verdict.deletions = sum(tag % 2 for _, tag in ended)
     keys = {key for key, _ in began} | set(kept)
     return {key: one_row(key, kept[key], gone, losses, began, ended) for key in keys}
 

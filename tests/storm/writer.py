@@ -19,8 +19,8 @@ from pathlib import Path
 import psycopg
 
 from forecache._core import now
-from tests.storm.records import TAGS, Log
-from tests.storm.shop import KEYS, OFTEN, raised
+from tests.storm.records import NOTHING, TAGS, Log
+from tests.storm.shop import DEATHS, KEYS, MORTAL, OFTEN, inserted, raised, removed
 
 BETWEEN = 0.05  # seconds, at most
 TRANSFERS = 0.2  # of all writes are of two rows at once
@@ -69,6 +69,20 @@ def through_psql(database: str, psql: str) -> Iterator[Callable[[str], Rows]]:
         process.communicate()
 
 
+def attempts(chance: random.Random, tag: int) -> Iterator[tuple[str, list[int], int]]:
+    """Statements of which one may do something, the keys that it is about, and its tag: one of four from `tag` on."""
+    key = chance.choices(range(KEYS), OFTEN)[0]
+    if key in MORTAL:
+        if chance.random() < DEATHS:
+            yield removed(key, tag + 1), [key], tag + 1
+        yield raised([key], tag), [key], tag
+        yield inserted(key, tag + 2), [key], tag + 2
+        return
+    others = [each for each in chance.choices(range(KEYS), OFTEN) if each != key and each not in MORTAL]
+    keys = [key, *others] if chance.random() < TRANSFERS else [key]
+    yield raised(keys, tag), keys, tag
+
+
 def main(database: str, into: str, number: str, seed: str, psql: str = "") -> None:
     """Until it is told to end."""
     chance, stop, tag = random.Random(int(seed)), threading.Event(), int(number) * TAGS
@@ -78,13 +92,14 @@ def main(database: str, into: str, number: str, seed: str, psql: str = "") -> No
         try:
             with through_psql(database, psql) if psql else through_psycopg(database) as execute:
                 while not stop.wait(chance.random() * BETWEEN):
-                    keys, tag = chance.choices(range(KEYS), OFTEN), tag + 1
-                    if chance.random() < TRANSFERS:
-                        keys += [key for key in chance.choices(range(KEYS), OFTEN) if key != keys[0]]
-                    for key in keys:
-                        intents.add((key, tag, now()))
-                    for key, version in execute(raised(keys, tag)):
-                        acks.add((key, tag, version, now()))
+                    for statement, keys, by in attempts(chance, tag := tag + 4):
+                        for key in keys:
+                            intents.add((key, by, now()))
+                        rows = dict(execute(statement))
+                        for key in keys:
+                            acks.add((key, by, rows.get(key, NOTHING), now()))
+                        if rows:
+                            break
         except LostError:
             continue
 
