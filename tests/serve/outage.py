@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import subprocess
 import sys
 import tempfile
@@ -205,6 +206,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", default="", help="of one of the processes")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    logging.getLogger("forecache").setLevel(logging.ERROR)  # the outage is made on purpose
     if given.into:
         seen = asyncio.run(requests(given.url, given.tier, given.rate, given.seconds, given.seed))
         np.save(given.into, np.frombuffer(seen).reshape(-1, 5))

@@ -91,7 +91,8 @@ class Report:
             f"{verdict.snapshots:,} snapshots",
             f"{verdict.contended:,} reads within 50 ms of a write of their row",
             f"{verdict.overlapped:,} fills overlapped by one",
-            f"{verdict.writes:,} writes, {verdict.deletions:,} of them deletions, {verdict.unknown:,} more whose answer was lost",
+            f"{verdict.writes:,} writes, {verdict.deletions:,} of them deletions",
+            f"{verdict.unknown:,} more whose answer was lost",
             f"{verdict.lost_by_failover:,} that a failover of the database itself lost",
             f"{len(self.happened)} faults of {kinds} kinds",
         ]
