@@ -52,12 +52,13 @@ prior: setup ## Learns the prior that is part of the package anew, from generate
 	cargo run --quiet --release --package forecache-core --example prior -- target/workloads 150000 2
 	$(BIN)/python -m benchmarks.prior --workloads target/workloads --traces $(TRACES) --write crates/core/src/prior.fcm
 
-stress: setup ## Threads on one cache, processes on a database, and the storm: ten million certified reads; nine minutes
+stress: setup ## Threads on one cache, processes on a database, and two storms: ten million certified reads; nine minutes
 	$(BIN)/python -m tests.stress --seconds 15 $(ARGS)
 	$(BIN)/python -m tests.coherence.storm --most 10 --seconds 10 $(STORM)
 	$(BIN)/python -m tests.coherence.storm --stage postgresql --most 10 --seconds 10 $(STORM)
 	$(BIN)/python -m tests.coherence.storm --stage shared --most 10 --seconds 10 $(STORM)
-	$(BIN)/python -m tests.storm $(STORM) $(RESULTS)
+	$(BIN)/python -m tests.storm --reads 7_000_000 --most 230 $(STORM) $(RESULTS)
+	$(BIN)/python -m tests.storm --synchronous --reads 3_000_000 --most 150 $(STORM) $(RESULTS)
 	$(BIN)/python -m tests.serve.outage
 
 clusters: setup ## The storm over a cluster of six nodes, and over sentinels; three minutes

@@ -105,9 +105,11 @@ DEFENCES = [
     Defence("strong reads join no load that runs", short="joins_what_runs"),
     Defence("own writes end own copies", short="keeps_what_it_wrote"),
     Defence("copies age, or are proven", short="never_looks", storm="never_looks"),
-    Defence("strong: commits wait", ("ASYNC",), "nobody waits"),
-    Defence("strong: no copy is made of what is held", ("NO_PEND",), "nothing is held"),
-    Defence("strong: readers are waited for", ("NO_WAITOUT",), "no reader is waited for"),
+    Defence("strong: commits wait", ("ASYNC",), "nobody waits", storm="nobody waits"),
+    Defence("strong: no copy is made of what is held", ("NO_PEND",), "nothing is held", storm="nothing is held"),
+    Defence(
+        "strong: readers are waited for", ("NO_WAITOUT",), "no reader is waited for", storm="no reader is waited for"
+    ),
     Defence("strong: grants of earlier epochs are waited for", (), "earlier grants are not"),
     Defence("strong: for a whole term", (), "half a term"),
     Defence("strong: what waits is marked anew in a new epoch", ("NO_REPEND",), "no marks in new epochs"),

@@ -70,7 +70,15 @@ def reads_so_far(into: Path) -> int:
 
 
 def rage(
-    into: Path, wanted: int, most: float, seed: int, mutant: str = "none", only: str = "", tier: str = "one"
+    into: Path,
+    wanted: int,
+    most: float,
+    seed: int,
+    mutant: str = "none",
+    only: str = "",
+    tier: str = "one",
+    *,
+    synchronous: bool = False,
 ) -> Report:
     """Runs a storm, and judges it.
 
@@ -82,12 +90,13 @@ def rage(
         mutant: a defence that all processes lack.
         only: faults whose names contain one of these, in place of all.
         tier: 'one', with a replica, or 'cluster' or 'sentinel'.
+        synchronous: commits wait for the sequencers, and copies answer strongly.
     """
     chance = random.Random(seed)
     faults = FAULTS if tier == "one" else {name: FAULTS[name] for name in OF_ANY_TIER} | FAULTS_OF[tier]
     names = [name for name in faults if any(part in name for part in only.split(","))]
     with ExitStack() as stack:
-        site = Site(stack, into, seed, mutant, TIERS_OF.get(tier))
+        site = Site(stack, into, seed, mutant, TIERS_OF.get(tier), synchronous=synchronous)
         site.start()
         wait_until(lambda: site.is_proven(now() - 0.5))
         began, happened, waiting = now(), list[Happened](), list[str]()
@@ -105,12 +114,13 @@ def rage(
     return Report(seconds, seed, happened, verdict, (lost + missing) if mutant == "none" else [])
 
 
-def without_each(names: list[str], seconds: float, seed: int) -> None:
+def without_each(names: list[str], seconds: float, seed: int, *, synchronous: bool) -> None:
     """Storms that lack a defence each, and whether the judge noticed; a line for each."""
     for name in names:
         with tempfile.TemporaryDirectory(prefix="forecache-storm-") as directory:
             os.chmod(directory, 0o755)  # noqa: S103 - as below
-            report = rage(Path(directory), 1 << 40, seconds, seed, name, SHOWN_BY.get(name, CALM_SEA))
+            faults = SHOWN_BY.get(name, CALM_SEA)
+            report = rage(Path(directory), 1 << 40, seconds, seed, name, faults, synchronous=synchronous)
         broken = ", ".join(f"{len(found):,} {LAWS[law]}" for law, found in report.verdict.broken.items()) or "nothing"
         sys.stdout.write(f"| {name} | {report.verdict.reads:,} | {broken} |\n")
         sys.stdout.flush()
@@ -125,19 +135,21 @@ def main() -> None:
     parser.add_argument("--mutate", default="none", help="a defence that is left out")
     parser.add_argument("--only", default="", help="faults with one of these, divided by commas, in their names")
     parser.add_argument("--tier", choices=["one", *TIERS_OF], default="one")
+    parser.add_argument("--synchronous", action="store_true", help="commits wait for the sequencers")
     parser.add_argument("--results", action="store_true", help="write the table and the picture to benchmarks/results")
     parser.add_argument("--mutants", nargs="*", help="storms without each of these defences, or of all")
     given = parser.parse_args()
     logging.getLogger("forecache").setLevel(logging.ERROR)  # outages are made on purpose
     if given.mutants is not None:
-        without_each(given.mutants or MUTANTS, min(given.most, 15), given.seed)
+        without_each(given.mutants or MUTANTS, min(given.most, 15), given.seed, synchronous=given.synchronous)
         return
     with tempfile.TemporaryDirectory(prefix="forecache-storm-") as directory:
         os.chmod(directory, 0o755)  # noqa: S103 - PostgreSQL is another user, and reads the clock there
-        report = rage(Path(directory), given.reads, given.most, given.seed, given.mutate, given.only, given.tier)
+        which = given.mutate, given.only, given.tier
+        report = rage(Path(directory), given.reads, given.most, given.seed, *which, synchronous=given.synchronous)
         sys.stdout.write(f"{report}\n")
         if given.results:
-            report.keep(Path(directory))
+            report.keep(Path(directory), "storm_synchronous" if given.synchronous else "storm")
     sys.exit(bool(report.violations))
 
 

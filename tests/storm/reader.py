@@ -1,9 +1,9 @@
 """A process of the storm that reads, and sometimes writes, through forecache, and writes down what it got.
 
-    python -m tests.storm.reader DATABASE TIER INTO NUMBER SEED MUTANT
+    python -m tests.storm.reader DATABASE TIER INTO NUMBER SEED MUTANT STRONG
 
 It reads until it is told to end by SIGTERM. Two threads read at the level that is the default, as fast as a request
-may; one at all others, takes snapshots, and writes.
+may, or one of them strongly; one at all others, takes snapshots, and writes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from tests.storm.records import ABSENT, LEVELS, TAGS, TIERS, Log
 from tests.storm.shop import DEATHS, KEYS, MORTAL, NEXT, OFTEN, TABLE
 
 RATE = 11_000  # reads a second of each thread; whoever was held up catches up
+RATES = {"strong": 4_000}  # the same of one that reads strongly, as the database may have to answer
+DEFAULT = "bounded(1s)"
 BURST = 1_200  # reads without a pause, at most
 PAUSE = 0.005  # seconds
 KEPT = 200_000  # numbers, until they are written to the file
@@ -45,26 +47,27 @@ class Reader:
         self.intents, self.acks = Log(into, "intents", number), Log(into, "acks", number)
         self.refused = [0, 0]  # reads that raised, writes that did
 
-    def hot(self, part: int) -> None:
-        """Reads at the default level, with certificates."""
+    def hot(self, part: int, level: str = DEFAULT) -> None:
+        """Reads at one level, with certificates."""
         chance, log, get = (
             random.Random(self.seed * 10 + part),
             Log(self.into, "reads", self.number, part),
             self.rows.get,
         )
+        number, asked, rate = list(LEVELS).index(level), None if level == DEFAULT else level, RATES.get(level, RATE)
         done, since = 0, now()
         while not self.stop.wait(PAUSE):
-            due = min(BURST, int((now() - since) * RATE) - done)
+            due = min(BURST, int((now() - since) * rate) - done)
             done += due
             for key in chance.choices(range(KEYS), OFTEN, k=due):
                 began = now()
                 try:
-                    answer = get(key, with_certificate=True)
+                    answer = get(key, level=asked, with_certificate=True)
                 except ForecacheError:
                     self.refused[0] += 1
                     self.stop.wait(0.01)
                     continue
-                self.note(log, key, answer, began, 0)
+                self.note(log, key, answer, began, number)
             if len(log.rows) > KEPT:
                 log.flush()
         log.flush()
@@ -123,7 +126,7 @@ class Reader:
             log.add((now(), self.shop._watch.proven_at()))
 
 
-def main(database: str, tier: str, into: str, number: str, seed: str, mutant: str) -> None:
+def main(database: str, tier: str, into: str, number: str, seed: str, mutant: str, strong: str) -> None:
     """Until it is told to end."""
     logging.getLogger("forecache").setLevel(logging.ERROR)  # outages are made on purpose
     stop = threading.Event()
@@ -131,8 +134,9 @@ def main(database: str, tier: str, into: str, number: str, seed: str, mutant: st
     reader = Reader(database, tier, Path(into), int(number), int(seed), stop)
     slow_down(reader.shop, random.Random(int(seed)))
     mutate(mutant, reader.shop)
-    jobs = [*((reader.hot, part) for part in range(HOT_THREADS)), (reader.cool, HOT_THREADS)]
-    threads = [threading.Thread(target=job, args=(part,)) for job, part in jobs]
+    levels = [DEFAULT] * (HOT_THREADS - 1) + ["strong" if strong == "True" else DEFAULT]
+    threads = [threading.Thread(target=reader.hot, args=given) for given in enumerate(levels)]
+    threads.append(threading.Thread(target=reader.cool, args=(HOT_THREADS,)))
     threads.append(threading.Thread(target=reader.watch))
     for thread in threads:
         thread.start()

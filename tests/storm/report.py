@@ -88,6 +88,7 @@ class Report:
         kinds = len({each.name for each in self.happened})
         done = [
             f"{verdict.reads:,} certified reads in {self.seconds:.0f} s ({shares}; {levels})",
+            f"{verdict.strong_copies:,} strong answers from copies",
             f"{verdict.snapshots:,} snapshots",
             f"{verdict.contended:,} reads within 50 ms of a write of their row",
             f"{verdict.overlapped:,} fills overlapped by one",
@@ -125,9 +126,10 @@ class Report:
         )
         return rows
 
-    def keep(self, into: Path) -> None:
+    def keep(self, into: Path, name: str = "storm") -> None:
         """Writes the table and the picture where results of benchmarks are."""
-        options = argparse.Namespace(json=False, quick=False, traces=None, command="python -m tests.storm --results")
+        command = "python -m tests.storm" + (" --synchronous" if "synchronous" in name else "") + " --results"
+        options = argparse.Namespace(json=False, quick=False, traces=None, command=command)
         peers = harness.Peers()
         for package in ("psycopg", "valkey"):
             peers.find(package)
@@ -135,10 +137,10 @@ class Report:
             harness.Table("Faults", COLUMNS, self.rows(into)),
             harness.Table("Ages", ["certified age, ms", "reads", "true age 0", "largest true age, ms"], self.bands()),
         ]
-        picture = harness.RESULTS / "storm.png"
+        picture = harness.RESULTS / f"{name}.png"
         draw(self.verdict, picture)
-        notes = NOTES + "\n\n```\n" + str(self) + "\n```\n\n![True age against certified age](storm.png)"
-        harness.report("storm", options, tables, peers, notes)
+        notes = NOTES + "\n\n```\n" + str(self) + f"\n```\n\n![True age against certified age]({name}.png)"
+        harness.report(name, options, tables, peers, notes)
 
     def bands(self) -> list[list[str]]:
         """True ages by certified ages."""

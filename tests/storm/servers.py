@@ -13,10 +13,13 @@ import psycopg
 import valkey
 
 from forecache._core import now
+from forecache.coherence.postgresql.synchronous import STANDBY
 from tests.servers import Valkey
-from tests.storm.site import Site
+from tests.storm.site import Site, wait_until
 
 __all__ = ["Loss", "client"]
+
+TERM = 0.3  # seconds, longer than copies answer strongly after the last proof
 
 
 class Loss(NamedTuple):
@@ -127,10 +130,17 @@ def process_of_database_crashes(site: Site, chance: random.Random) -> Iterator[N
         with suppress(psycopg.Error):
             connection.execute(f"SELECT pg_sleep(0.1); COPY (SELECT 1) TO PROGRAM 'kill -9 {pid}'".encode())
     yield
+    if site.synchronous:  # it does not recover by itself
+        site.postgresql.kill()
+        site.postgresql.start()
 
 
 def standby_promoted(site: Site, chance: random.Random) -> Iterator[None]:
-    """The primary dies, and a standby that lags takes its place: what was committed meanwhile is lost."""
+    """The primary dies, and a standby that lags takes its place: what was committed meanwhile is lost.
+
+    Where commits wait for sequencers, they do not at first: who follows has to make a slot, which waits until all
+    transactions have ended. And nobody writes before all strong answers from copies are over.
+    """
     site.standby_follows()
     cut_at = now()
     site.replication.goes_dark()
@@ -138,6 +148,8 @@ def standby_promoted(site: Site, chance: random.Random) -> Iterator[None]:
     died_from = now()
     site.postgresql.kill()
     killed_at = now()
+    site.configure("synchronous_standby_names", "", site.standby)
+    time.sleep(TERM)
     site.standby.promote()
     old, site.postgresql = site.postgresql, site.standby
     site.lead_to("database", site.postgresql.port)
@@ -145,14 +157,17 @@ def standby_promoted(site: Site, chance: random.Random) -> Iterator[None]:
     yield
     old.close()
     site.standby = site.new_standby()
+    since = now()
+    wait_until(lambda: site.is_proven(since))
+    site.commits_wait()
 
 
 def standby_stalls(site: Site, chance: random.Random) -> Iterator[None]:
     """Commits wait for a synchronous standby that does not answer: they are in the log, and nobody sees them."""
-    site.configure("synchronous_standby_names", "standby")
+    site.configure("synchronous_standby_names", f"FIRST 2 (standby, {STANDBY})" if site.synchronous else "standby")
     time.sleep(0.2)
     site.replication.goes_dark()
     yield
     site.replication.goes_dark(False)
     site.replication.reset()
-    site.configure("synchronous_standby_names", "")
+    site.configure("synchronous_standby_names", STANDBY if site.synchronous else "")

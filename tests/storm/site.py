@@ -14,6 +14,7 @@ import psycopg
 import valkey
 
 from forecache._core import now
+from forecache.coherence.postgresql.synchronous import STANDBY
 from forecache.serve.beacon_watch import BeaconWatch
 from forecache.serve.tiers.valkey import ValkeyTier
 from forecache.show.servers import Server
@@ -28,6 +29,9 @@ __all__ = ["Candidate", "Member", "Site", "wait_until"]
 READERS, SEQUENCERS = 3, 2
 POSTGRES = {"max_connections": "150", "max_wal_senders": "10", "wal_writer_delay": "10ms", "wal_keep_size": "256MB"}
 POSTGRES |= {"wal_retrieve_retry_interval": "100ms"}  # of a standby that lost its primary
+SYNCHRONOUS = {"restart_after_crash": "off"}  # as what waited would be seen at once
+SILENCE = "1500ms"  # after which another sequencer takes over, where commits wait: the machine is busy
+STRONG = 2  # of the readers, of which one thread reads strongly, where commits wait
 PATIENCE = 30.0  # seconds
 IGNORED = "sslmode=disable&gssencmode=disable"  # what a proxy cannot pass on unchanged
 
@@ -99,6 +103,7 @@ class Candidate(Server):
 
     def command(self) -> list[str]:
         given = ["--origin", self.ways.database_url, "--shared", self.site.tier_url(self.ways), "--table", TABLE]
+        given += ["--synchronous", "--silence", SILENCE] if self.site.synchronous else []
         return [sys.executable, "-m", "tests.storm.candidate", self.mutant, *given]
 
     @property
@@ -130,6 +135,8 @@ class Site:
         seed: int,
         mutant: str = "none",
         tiers: Callable[[Site], Any] | None = None,
+        *,
+        synchronous: bool = False,
     ) -> None:
         """Starts all but the members.
 
@@ -139,11 +146,13 @@ class Site:
             seed: of what each process does.
             mutant: a defence that all processes lack.
             tiers: makes a tier of several servers, with a `url`; by default there is one, with a replica.
+            synchronous: commits wait for the sequencers.
         """
+        self.synchronous, self.settings = synchronous, POSTGRES | (SYNCHRONOUS if synchronous else {})
         self.stack, self.into, self.seed, self.mutant = stack, into, seed, mutant
         self.clock = WallClock(into)
         self.numbers = iter(range(1, 120))
-        self.postgresql: PostgreSQL = self.with_clock(PostgreSQL(**POSTGRES))
+        self.postgresql: PostgreSQL = self.with_clock(PostgreSQL(**self.settings))
         self.valkey: Valkey = self.with_clock(Valkey())
         for server in (self.postgresql, self.valkey):
             stack.enter_context(server)
@@ -158,7 +167,8 @@ class Site:
         self.sequencers = [Candidate(self) for _ in range(SEQUENCERS)]
         for sequencer in self.sequencers:
             stack.enter_context(sequencer)
-        self.readers = [Member(self, "reader", mutant) for _ in range(READERS)]
+        strong = STRONG if synchronous else 0
+        self.readers = [Member(self, "reader", mutant, str(number < strong)) for number in range(READERS)]
         self.writers = [Member(self, "writer"), Member(self, "writer", str(self.postgresql.binaries / "psql"))]
         self.losses: list[Any] = []  # of the database, by its own failovers
         self.way_of_watch = stack.enter_context(Proxy(self.valkey.port))
@@ -189,6 +199,7 @@ class Site:
             member.start()
         if not wait_until(lambda: len(list(self.into.glob("proofs-*"))) >= READERS):
             raise TimeoutError("the readers do not begin")
+        self.commits_wait()
 
     def end(self) -> list[int]:
         """Lets writers and readers end, in this order."""
@@ -199,20 +210,22 @@ class Site:
             codes += [member.wait() for member in group]
         return codes
 
-    def admin(self, statement: str) -> None:
-        """Runs it at the primary."""
-        with psycopg.connect(self.postgresql.url, autocommit=True, connect_timeout=5) as connection:
-            connection.execute(statement.encode())
+    def configure(self, name: str, value: str, server: PostgreSQL | None = None) -> None:
+        """Changes a setting, of the primary if no other server is given."""
+        with psycopg.connect((server or self.postgresql).url, autocommit=True, connect_timeout=5) as connection:
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+            connection.execute("SELECT pg_reload_conf()")
 
-    def configure(self, name: str, value: str) -> None:
-        self.admin(f"ALTER SYSTEM SET {name} = '{value}'")
-        self.admin("SELECT pg_reload_conf()")
+    def commits_wait(self) -> None:
+        """From now on they wait for the sequencers, if it is to be so."""
+        if self.synchronous:
+            self.configure("synchronous_standby_names", STANDBY)
 
     def new_standby(self) -> Standby:
         """A copy of the primary, which follows it through a proxy."""
         self.replication.goes_dark(False)
         self.replication.target = self.postgresql.port
-        standby = self.with_clock(Standby(self.postgresql, through=self.replication.port, **POSTGRES))
+        standby = self.with_clock(Standby(self.postgresql, through=self.replication.port, **self.settings))
         return self.stack.enter_context(standby)  # type: ignore[no-any-return]
 
     def standby_follows(self) -> bool:

@@ -36,6 +36,18 @@ def test_a_storm_of_a_few_faults_violates_nothing(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path)
 
 
+@pytest.mark.timeout(300)
+def test_a_storm_where_commits_wait_violates_nothing_though_copies_answer_strongly(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for directory in tmp_path.parents[:2]:
+        directory.chmod(0o755)  # as above
+    report = rage(tmp_path, 1, 60, 3, only="reader killed,sequencer killed", synchronous=True)
+    assert report.violations == []
+    assert report.verdict.strong_copies > 10
+    assert report.verdict.writes > 10
+    shutil.rmtree(tmp_path)
+
+
 def judged(
     into: Path,
     reads: Iterable[tuple[float, ...]] = (),

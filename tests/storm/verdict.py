@@ -25,7 +25,7 @@ __all__ = ["Seen", "States", "Verdict", "judge", "states_of"]
 Array = NDArray[Any]
 LAG = 1.0  # seconds that a standby which nobody held up may be behind
 NEAR = 0.05  # seconds from a write, within which a read of its row is contended
-SESSION = list(LEVELS).index("session")
+SESSION, STRONG = (list(LEVELS).index(level) for level in ("session", "strong"))
 BOUNDS = np.array(list(LEVELS.values()))
 
 
@@ -95,6 +95,7 @@ class Verdict:
     overlapped: int = 0
     tiers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TIERS, 0))
     levels: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LEVELS, 0))
+    strong_copies: int = 0  # strong answers from copies
     writes: int = 0
     deletions: int = 0  # among them
     unknown: int = 0  # writes whose acknowledgement was lost
@@ -201,6 +202,7 @@ def look(reads: Array, row: States, verdict: Verdict) -> tuple[Array, Array]:
     for names, numbers in ((verdict.tiers, tier), (verdict.levels, level)):
         for name, count in zip(names, np.bincount(numbers, minlength=len(names)), strict=False):
             names[name] += int(count)
+    verdict.strong_copies += int(((level == STRONG) & (tier == TIERS["process"])).sum())
     begins = np.sort(row.began[1:])
     ends = np.sort(np.where(np.isinf(row.ended), row.began, row.ended)[1:])
     contended = np.searchsorted(ends, reads["began"] + NEAR) > np.searchsorted(ends, reads["began"] - NEAR)
