@@ -1,5 +1,6 @@
 //! The guard of the learned policy: shadow caches see a sample of the keys, some run by classical policies and one
-//! by the predictor. While a classical policy is ahead by more than chance, the cache follows it.
+//! by the predictor. While a classical policy is ahead by more than chance, the cache follows it. Where hits are worth
+//! their weight, a few decide who is ahead, so that nobody is followed: there, a second predictor is tried.
 //! Sampled shadows after Waldspurger et al., "Cache modeling and optimization using miniature simulations", ATC 2017.
 
 use crate::access::{Access, Slot};
@@ -62,6 +63,8 @@ pub struct Guard {
     /// Sampled accesses, all and faded.
     seen: f32,
     window: f32,
+    /// Weights asked for, faded; counted where hits are worth their weight.
+    weights: f32,
     /// Hits of the predictor's shadow, and what all hits would be, in worth; faded.
     foreseen: f32,
     asked: f32,
@@ -100,6 +103,7 @@ impl Guard {
             keep: 1.0 - 1.0 / (WINDOW.0 * shadow_entries).max(WINDOW.1),
             seen: 0.0,
             window: 0.0,
+            weights: 0.0,
             foreseen: 0.0,
             asked: 0.0,
             first_decision: FIRST_DECISION * shadow_entries,
@@ -138,18 +142,13 @@ impl Guard {
         self.sampled = 0;
     }
 
-    /// Which expert to follow, if any.
-    pub fn leader(&self) -> Option<usize> {
-        self.leader
-    }
-
     /// What weight costs the predictor.
     pub fn price(&self) -> Price {
         self.mirror.price()
     }
 
-    /// The name of that expert.
-    pub fn leader_name(&self) -> Option<&'static str> {
+    /// Which expert to follow, if any.
+    pub fn leader(&self) -> Option<&'static str> {
         self.leader.map(|leader| EXPERTS[leader])
     }
 
@@ -178,10 +177,7 @@ impl Guard {
                 continue; // it has left since
             }
             let learned = self.mirror.hits(&access, line, history, model);
-            let worth = match self.objective {
-                Objective::Objects => 1.0,
-                Objective::Bytes => access.weight as f32 / self.mirror.mean_weight(),
-            };
+            let worth = self.worth(access.weight);
             for (shadow, lead) in self.shadows.iter_mut().zip(&mut self.leads) {
                 lead.note(shadow.hits(&access), learned, worth, self.keep);
             }
@@ -199,10 +195,19 @@ impl Guard {
         self.waiting = waiting;
         if self.seen > self.first_decision {
             self.set_price();
-            if self.entries <= FOLLOWING {
+            if self.entries <= FOLLOWING && self.objective == Objective::Objects {
                 self.decide();
             }
         }
+    }
+
+    /// What a hit of this weight, which is asked for now, is worth: 1 in the mean.
+    fn worth(&mut self, weight: u64) -> f32 {
+        if self.objective == Objective::Objects {
+            return 1.0;
+        }
+        self.weights = self.weights * self.keep + weight as f32;
+        weight as f32 * (self.window * self.keep + 1.0) / self.weights
     }
 
     /// The predictor changes places with its rival once that is ahead; an error costs little, as both predict.
@@ -260,9 +265,9 @@ mod tests {
     fn an_expert_is_followed_while_it_leads() {
         let mut guard = guard();
         show(&mut guard, 100, true);
-        assert_eq!(guard.leader(), Some(EXPERT));
+        assert_eq!(guard.leader(), Some(EXPERTS[EXPERT]));
         show(&mut guard, 50, false);
-        assert_eq!(guard.leader(), Some(EXPERT), "it is still ahead");
+        assert_eq!(guard.leader(), Some(EXPERTS[EXPERT]), "it is still ahead");
         show(&mut guard, 60, false);
         assert_eq!(guard.leader(), None);
     }

@@ -101,11 +101,6 @@ impl Mirror {
         self.chooser.price()
     }
 
-    /// Mean weight of what it holds.
-    pub fn mean_weight(&self) -> f32 {
-        self.used as f32 / self.residents.len().max(1) as f32
-    }
-
     /// Shows it a key, which it holds if there is room.
     pub fn fill(&mut self, access: &Access, line: &Line) {
         if self.used + access.weight <= self.capacity {

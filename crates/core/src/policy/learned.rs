@@ -102,7 +102,7 @@ impl Learned {
             guard.judge(&self.history, &self.model);
             self.chooser.set_price(guard.price());
             if guard.leader() != before {
-                self.expert = guard.leader_name().map(|name| Shadow::of_all(name, &self.setting, &self.history));
+                self.expert = guard.leader().map(|name| Shadow::of_all(name, &self.setting, &self.history));
             }
         }
     }

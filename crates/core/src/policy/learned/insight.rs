@@ -43,7 +43,7 @@ impl Learner for Learned {
         let (failures, worked) =
             self.school.apprentice().map(|apprentice| (apprentice.failed, apprentice.worked)).unwrap_or_default();
         Learning {
-            leader: self.guard.as_ref().and_then(Guard::leader_name),
+            leader: self.guard.as_ref().and_then(Guard::leader),
             trials: self.guard.as_ref().map(Guard::trials).unwrap_or_default(),
             samples: self.trainer.samples(),
             fits: self.fits,
