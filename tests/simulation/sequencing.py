@@ -68,7 +68,7 @@ class Candidate:
             beacon_seconds=BEACON,
             term=self.world.term,
         )
-        self.carry_out([*self.machine.source_opened(self.database.identity), *self.machine.start()])
+        self.carry_out([*self.machine.source_opened(self.database.identity, self.loop.now), *self.machine.start()])
 
     def home(self, change: Change) -> int:
         return self.world.shard(int(change.key))  # type: ignore[call-overload]
@@ -142,7 +142,7 @@ class Candidate:
         except Down:
             self.step_back()
             return
-        self.carry_out(self.machine.source_opened(self.database.identity))
+        self.carry_out(self.machine.source_opened(self.database.identity, self.loop.now))
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
         """In their order; what follows from one comes before the next."""

@@ -21,6 +21,7 @@ from forecache.coherence.changes import EVERY, Change, ChangeSource, Commit, Ide
 from forecache.coherence.token import mark_of, past_of
 from forecache.errors import KeyTypeError, OriginError, SourceBusyError
 from forecache.keys import encode_key
+from forecache.serve.patience import Patience
 from forecache.serve.tier import Place
 from forecache.serve.tiers.beacons import answer_of, command_of
 from forecache.serve.tiers.lanes import Lanes
@@ -31,7 +32,8 @@ __all__ = ["Sequencing", "SequencingStats"]
 
 POLL_SECONDS: Final = 0.002  # for the log of the database, while shards may answer
 STAND_BY_SECONDS: Final = 0.2  # between two attempts to lead
-EAGER_SECONDS: Final = 0.05  # the same where all commits wait
+WATCH_SECONDS: Final = 0.02  # between two looks whether somebody still leads, where that can be seen
+EAGER_SECONDS: Final = 0.05  # between two attempts to reach the database, where all commits wait
 RETRY_SECONDS: Final = 0.5  # between two attempts to reach the database
 MOST_WAITING: Final = 2_000  # commands without an answer; beyond it the database's log waits
 logger = logging.getLogger("forecache")
@@ -76,6 +78,7 @@ class Sequencing:
         self._beacon_seconds, self._term = beacon_seconds, term
         self._commits = self._changes = self._epochs = self._evaded = 0
         self._machine: Sequencer | None = None
+        self._patience = Patience(getattr(source, "silence", STAND_BY_SECONDS))
 
     def stats(self) -> SequencingStats:
         """What happened so far."""
@@ -99,24 +102,42 @@ class Sequencing:
                 if told != "busy":
                     logger.info("another sequencer leads; this one stands by")
                 told = "busy"
-                stop.wait(EAGER_SECONDS if self._term else STAND_BY_SECONDS)
+                self._stand_by(stop)
             except OriginError as error:  # unavailable, or another than it was: its tables, its log
                 if told != "away":
                     logger.warning("the database cannot be followed, and nothing is proven until it can: %s", error)
                 told = "away"
                 stop.wait(EAGER_SECONDS if self._term else RETRY_SECONDS)
+        self._source.close()
         self._routes.close()
+
+    def _stand_by(self, stop: threading.Event) -> None:
+        """Until it is worth another attempt."""
+        is_busy = getattr(self._source, "is_busy", None)
+        if is_busy is None:
+            stop.wait(STAND_BY_SECONDS)
+            return
+        while not stop.wait(WATCH_SECONDS) and is_busy():
+            pass
 
     def _lead(self, stop: threading.Event) -> None:
         """From the moment when the source is ours until it is not, or another took a shard."""
+        if hasattr(self._source, "silence"):
+            self._source.silence = self._patience.seconds
         try:
-            self._lead_over(self._source.open(), stop)
+            identity = self._source.open()
+            self._patience.began(now())
+            self._lead_over(identity, stop)
+        except OriginError:
+            self._lose()
+            raise
         finally:
             machine, self._machine = self._machine, None
             self._evaded += 0 if machine is None else machine.evaded
             self._source.close()
 
     def _lead_over(self, identity: Identity, stop: threading.Event) -> None:
+        taken_at = now()
         logger.info("this sequencer leads")
         machine = Sequencer(
             self._routes.shards,
@@ -130,12 +151,20 @@ class Sequencing:
             leading = Leading(machine, self._source, lanes)
             if self._term:
                 leading.sampler = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="forecache-sample"))
-            leading.carry_out([*machine.source_opened(identity), *machine.start()])
+            leading.carry_out([*machine.source_opened(identity, taken_at), *machine.start()])
             self._machine = machine
-            while not (stop.is_set() or machine.stopped):
+            while not (stop.is_set() or machine.stopped or self._patience.is_over(now())):
                 leading.step(self._named)
         if machine.stopped:
             logger.warning("this sequencer steps back: %s", machine.stopped)
+            self._lose()
+
+    def _lose(self) -> None:
+        """Asks for more time, if the source was taken from us while we were merely slow."""
+        before = self._patience.seconds
+        self._patience.lost(now())
+        if self._patience.seconds > before:
+            logger.warning("this sequencer was given up soon; from now on after %g seconds", self._patience.seconds)
 
     def _new_epoch(self, mark: str) -> str:
         """Random, but for its beginning, which tells the past of which it is."""

@@ -44,7 +44,7 @@ def sequencer(
     silence: Annotated[
         str,
         typer.Option(metavar="DURATION", help="After which another takes over, if synchronous."),
-    ] = "500ms",
+    ] = "400ms",
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what goes wrong.")] = False,
 ) -> None:
     """Tell a shared tier what a PostgreSQL database commits, so that every copy can prove its age.

@@ -157,6 +157,10 @@ class Marks:
         self._waiting.clear()
         self._has_vouched, self._is_over, self._before_at, self._settled = False, True, inf, False
 
+    def taken(self, at: float) -> None:
+        """All that was granted by others was for requests before a moment."""
+        self._before_at = at
+
     def _resolve(self, now: float) -> None:
         """Ends the waiting of commits whose marks have done their work."""
         while self._sent and self._sent[0].is_answered:

@@ -100,9 +100,15 @@ class Sequencer:
         """Connects all shards."""
         return [Connect(part.number) for part in self._parts]
 
-    def source_opened(self, identity: Identity) -> list[Effect]:
-        """The database tells its commits from where they were acknowledged; if it has another past, all begins anew."""
+    def source_opened(self, identity: Identity, taken_at: float | None = None) -> list[Effect]:
+        """The database tells its commits from where they were acknowledged; if it has another past, all begins anew.
+
+        Nobody else can have had it since `taken_at`; if that is unknown, since the next `tick`.
+        """
         self.source_lost()
+        if taken_at is not None:
+            for part in self._parts:
+                part.marks.taken(taken_at)
         known, self._identity, self._is_open = self._identity, identity, True
         effects: list[Effect] = [Look()] if self._term else []
         if known in {None, identity} and not self._term:

@@ -45,7 +45,7 @@ class Follower:
         self._parameters.setdefault("connect_timeout", max(2, round(self._seconds)))
         self.name = name_of(self._parameters)
         self._wanted = {name: tuple(key) for name, key in tables.items()}
-        self._silence = parse_ttl(silence)
+        self.silence = parse_ttl(silence)  # seconds; counts when it is opened
         self._recheck_seconds = parse_ttl(recheck)
         self._recheck_at = 0.0
         self._asking: Asking | None = None
@@ -54,10 +54,14 @@ class Follower:
         """Begins to follow."""
         self.close()
         with self._closing_on_error(), translated(self.name):
-            self._asking = Asking.to(self.name, self._session(), self._seconds)
+            self._asking = self._connect()
             self._tables = self._check()
             self._recheck_at = time.monotonic() + self._recheck_seconds
             return self._follow(self._asking)
+
+    def _connect(self) -> Asking:
+        """To ask on."""
+        return Asking.to(self.name, self._session(), self._seconds)
 
     def _session(self) -> dict[str, Any]:
         """How to connect."""

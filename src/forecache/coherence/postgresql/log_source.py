@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from forecache.coherence.changes import EVERY, Commit, Every, Identity, Key, Message, Snapshot
-from forecache.coherence.postgresql.asking import Asking, slot_of
+from forecache.coherence.postgresql.asking import Asking, slot_of, translated
 from forecache.coherence.postgresql.coverage import PUBLICATION, Tables, lacking, publishing
 from forecache.coherence.postgresql.follower import RECHECK, SILENCE, SNAPSHOT, STARTED, Follower
 from forecache.coherence.postgresql.pgoutput import decode
 from forecache.coherence.postgresql.replication import Keepalive, Stream, lsn
 from forecache.coherence.postgresql.synchronous import NO_STANDBY, calls, requires, waited_for
 from forecache.coherence.postgresql.transactions import PREFIX, Followed, Transactions
-from forecache.errors import ConfigurationError, TableError
+from forecache.errors import ConfigurationError, OriginError, TableError
 from forecache.units import Duration
 
 __all__ = ["LogSource"]
@@ -36,6 +36,7 @@ WHERE t.pubname = %s AND c.oid = %s
 SLOT: Final = """
 SELECT plugin, slot_type, database, wal_status, confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = %s
 """
+ACTIVE: Final = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
 WRITER_DELAY: Final = "SELECT setting FROM pg_settings WHERE name = 'wal_writer_delay'"
 
 
@@ -78,6 +79,8 @@ class LogSource(Follower):
         self._create = create
         self._stream: Stream | None = None
         self._sample = SNAPSHOT
+        self._watching: Asking | None = None  # while others follow
+        self._ready: Asking | None = None  # and then, to open
         self._last: tuple[str, int] | None = None  # the log, and how far it was confirmed, when it was closed
 
     def _follow(self, asking: Asking) -> Identity:
@@ -86,21 +89,24 @@ class LogSource(Follower):
         self._cover()
         near = self.snapshot().xmax
         self._find_slot()
+        self._followed = self._loaders()
+        delay = int(asking.ask(WRITER_DELAY)[0][0])
+        started = asking.ask(STARTED)[0][0]
         parameters = self._parameters | {"application_name": self._standby or NO_STANDBY}
-        self._stream = stream = Stream(self.name, parameters, self._silence, self._seconds)
+        self._stream = stream = Stream(self.name, parameters, self.silence, self._seconds)
         system = stream.start(self._slot, self._publication)
-        at = self._find_slot()  # now that nobody else moves it
+        at = (
+            self._find_slot()
+        )  # now that nobody else moves it; and by a session that was there before: the server is the same
         if self._last is None or at > self._last[1]:
             self._last = f"{self._slot}:{at:X}", at
-        self._followed = self._loaders()
         self._transactions = Transactions(self._resolve, near, self._renewed)
-        delay = int(asking.ask(WRITER_DELAY)[0][0])
         must_flush = asking.info.server_version >= FLUSH_FROM and delay > FLUSH_ABOVE_MILLISECONDS
         flush = ", true" if must_flush else ""
         self._sample = f"SELECT pg_current_snapshot()::text, pg_logical_emit_message(false, '{PREFIX}', %s{flush})"
         if self._standby is not None:
             self._sample += f", {waited_for(self._standby, stream.pid)}"
-        return Identity(system.number, system.timeline, asking.ask(STARTED)[0][0], self._last[0])
+        return Identity(system.number, system.timeline, started, self._last[0])
 
     def poll(self, seconds: float) -> list[Commit | Message]:
         """What came, in the order of the log."""
@@ -133,6 +139,31 @@ class LogSource(Follower):
         """What to wait for: `poll` returns at once when something came there."""
         return self._streaming().fileno()
 
+    def is_busy(self) -> bool:
+        """Whether another process follows, as far as can be seen at little cost; `open` tells for certain."""
+        try:
+            with translated(self.name):
+                asking = self._watching = self._watching or super()._connect()
+                found = asking.ask(ACTIVE, [self._slot_name or slot_of(asking.info.dbname)])
+        except OriginError:
+            self._stop_watching()
+            return False
+        return bool(found and found[0][0])
+
+    def open(self) -> Identity:
+        """Begins to follow, and to ask where it was watched, if it was."""
+        self._ready, self._watching = self._watching, None
+        return super().open()
+
+    def _connect(self) -> Asking:
+        ready, self._ready = self._ready, None
+        return ready or super()._connect()
+
+    def _stop_watching(self) -> None:
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.close()
+
     def _session(self) -> dict[str, Any]:
         """What we commit ourselves must not wait for us."""
         if self._standby is None:
@@ -149,6 +180,7 @@ class LogSource(Follower):
 
     def close(self) -> None:
         """Stops, and lets others follow."""
+        self._stop_watching()
         stream, self._stream = self._stream, None
         if stream is not None:
             if self._last is not None:

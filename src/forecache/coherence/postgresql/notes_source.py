@@ -94,7 +94,7 @@ class NotesSource(Follower):
 
     def _session(self) -> dict[str, Any]:
         """Ends when we are silent, or cannot be reached."""
-        ending = f"-c idle_session_timeout={max(1, round(self._silence * 1000))}"
+        ending = f"-c idle_session_timeout={max(1, round(self.silence * 1000))}"
         isolation = "-c default_transaction_isolation=read\\ committed"
         return self._parameters | {"options": f"{self._parameters.get('options') or ''} {ending} {isolation}"}
 
