@@ -266,11 +266,14 @@ class Curve:
     """What LRU would hit at every capacity, from the reuse distances of all keys or of a sample."""
 
     def __new__(cls, *, rate: float = 1.0, most: int | None = None, share: float = 1.0, seed: int = 0) -> Self: ...
+    def survey(self, some: Buffer, accesses: int) -> None:
+        """Looks at some of the accesses that will be fed, so many in all: more is looked at of popular keys."""
+
     def feed(self, keys: Buffer, weights: Buffer | None = None) -> None:
         """The next accesses in order, and the weight of each; without, every key weighs 1."""
 
-    def hits(self, capacities: Sequence[int]) -> tuple[list[float], list[list[float]]]:
-        """Hits at each of these capacities, which must grow; and of each group of the sample by itself."""
+    def hits(self, capacities: Sequence[int]) -> tuple[list[float], list[float]]:
+        """Hits at each of these capacities, which must grow, and the standard error of each."""
 
     @property
     def accesses(self) -> int:

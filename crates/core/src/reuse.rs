@@ -9,7 +9,7 @@ use crate::memory::count_memory;
 use crate::sums::Sums;
 
 /// Positions at least; there are twice as many as keys when they are numbered anew.
-const FEWEST: usize = 1024;
+const FEWEST: usize = 1 << 16;
 
 /// A key, and the position of its last access.
 struct Seen {
@@ -48,23 +48,43 @@ impl Reuse {
     /// it had then; LRU hits at every capacity from their sum on. None if there was no access to it.
     #[inline]
     pub fn access(&mut self, id: u64, weight: u64) -> Option<(u64, u64)> {
+        let now = self.position();
+        let (last, stack) = (self.seen_at(id, now), &mut self.stack);
+        let found = last.map(|last| (stack.beyond(last), stack.take(last)));
+        stack.put(now, weight);
+        found
+    }
+
+    /// An access of which nobody asks how far away the last one is.
+    #[inline]
+    pub fn touch(&mut self, id: u64, weight: u64) {
+        let now = self.position();
+        if let Some(last) = self.seen_at(id, now) {
+            self.stack.take(last);
+        }
+        self.stack.put(now, weight);
+    }
+
+    /// Takes the position of the next access.
+    #[inline]
+    fn position(&mut self) -> usize {
         if self.next == self.stack.len() {
             self.renumber();
         }
-        let (now, stack) = (self.next, &mut self.stack);
         self.next += 1;
-        let found = match self.seen.entry(id, |seen| seen.id == id, |seen| seen.id) {
-            Entry::Occupied(mut seen) => {
-                let last = std::mem::replace(&mut seen.get_mut().at, now as u32) as usize;
-                Some((stack.beyond(last), stack.take(last)))
-            }
+        self.next - 1
+    }
+
+    /// Sets where a key was accessed last; tells where that was before.
+    #[inline]
+    fn seen_at(&mut self, id: u64, now: usize) -> Option<usize> {
+        match self.seen.entry(id, |seen| seen.id == id, |seen| seen.id) {
+            Entry::Occupied(mut seen) => Some(std::mem::replace(&mut seen.get_mut().at, now as u32) as usize),
             Entry::Vacant(place) => {
                 place.insert(Seen { id, at: now as u32 });
                 None
             }
-        };
-        stack.put(now, weight);
-        found
+        }
     }
 
     /// Forgets a key.

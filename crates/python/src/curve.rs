@@ -27,6 +27,18 @@ impl Curve {
         Ok(Self(Mutex::new(curve::Curve::new(sampling::Sampling::new(rate, seed), most, share))))
     }
 
+    /// Looks at some of the accesses that will be fed, so many in all: more is looked at of keys that are asked for often.
+    fn survey(&self, py: Python<'_>, some: &Bound<'_, PyAny>, accesses: u64) -> PyResult<()> {
+        let some = convert::column(some)?;
+        if self.lock().accesses() > 0 || accesses < some.len() as u64 {
+            let message =
+                format!("a survey of {} accesses among {accesses}; expected it before any is fed", some.len());
+            return Err(PyValueError::new_err(message));
+        }
+        py.detach(|| self.lock().survey(&some, accesses));
+        Ok(())
+    }
+
     /// The next accesses in order, and the weight of each; without, every key weighs 1.
     #[pyo3(signature = (keys, weights=None))]
     fn feed(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, weights: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
@@ -39,14 +51,14 @@ impl Curve {
         Ok(())
     }
 
-    /// Hits at each of these capacities, which must grow; and of each group of the sample by itself.
+    /// Hits at each of these capacities, which must grow, and the standard error of each.
     #[allow(clippy::needless_pass_by_value)] // a list, converted
-    fn hits(&self, py: Python<'_>, capacities: Vec<u64>) -> PyResult<(Vec<f64>, Vec<Vec<f64>>)> {
+    fn hits(&self, py: Python<'_>, capacities: Vec<u64>) -> PyResult<(Vec<f64>, Vec<f64>)> {
         if !capacities.is_sorted() {
             return Err(PyValueError::new_err("capacities are not in order; expected them to grow"));
         }
         let told = py.detach(|| self.lock().hits(&capacities));
-        Ok((told.hits, told.groups))
+        Ok((told.hits, told.errors))
     }
 
     /// Accesses fed.

@@ -1,7 +1,7 @@
 """Curves from traces: LRU from reuse distances, any policy by simulating it in miniature on a spatial sample.
 
 A sample holds some keys with their complete history. A cache for a share of the keys with the same share of the
-capacity hits as often as the whole, but for chance: that is what errors are estimates of.
+capacity hits as often as the whole, but for chance: that is what errors tell.
 Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015, and "Cache Modeling and Optimization using
 Miniature Simulations", USENIX ATC 2017.
 """
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
+Keys = npt.NDArray[np.uint64]
 
 LEARNS: Final = "learned"
 CURVE_POLICIES: Final = (BASELINE, "tinylfu", LEARNS, BOUND)
@@ -43,7 +44,9 @@ LARGE: Final = 1 / 3  # share of the keys beyond which two samples are enough
 SEEDS: Final = 3  # samples of a miniature simulation, which tell its error
 STEPS: Final = 13  # capacities by default, four to each factor of ten
 SMALLEST_SHARE: Final = 0.001  # of the keys, the smallest capacity by default
-BLOCK: Final = 8_192  # accesses given to the core at once: 64 KiB of keys
+BLOCK: Final = 32_768  # accesses given to the core at once: 256 KiB of keys
+LOOKS: Final = 1 << 17  # accesses that tell which keys are popular
+RUN: Final = 8  # of them in a row: memory is read in lines and pages
 TIME_UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}  # of the metadata `time_unit`
 
 
@@ -96,8 +99,8 @@ def miss_ratio_curve(
             capacities are those of a cache for all of them.
         capacities: as `Capacity.parse` takes them; by default four to each factor of ten.
         policy: one of `known_policies()`.
-        sample: share of the keys, in (0, 1]; 1 is exact. A simulation in miniature takes more where the capacity is
-            so small that fewer than 64 entries would be left.
+        sample: share of the keys, in (0, 1]; 1 is exact. LRU's sample takes more of those that are popular, a
+            simulation in miniature more where the capacity is so small that fewer than 64 entries would be left.
         most_keys: of LRU's sample: the share falls until it has no more keys, so that memory is bounded.
         weights: whether an entry weighs 1 or its size in bytes.
         seeds: samples of a simulation; the curve is their mean, the error tells how much they differ.
@@ -155,19 +158,12 @@ def best_classical(trace: Trace, *, weights: Weights = "unit", sample: float = 1
         EmptyTraceError: the trace has no access.
     """
     names = [name for name in _core.POLICIES if name not in {BASELINE, LEARNS}]
-    curves = [
-        miss_ratio_curve(trace, ["1%"], policy=name, sample=sample, weights=weights, seeds=1, seed=seed)
-        for name in names
-    ]
+    curves = miss_ratio_curves(trace, names, ["1%"], sample=sample, weights=weights, seeds=1, seed=seed)
     return max(curves, key=lambda curve: curve.hit_ratios[0]).policy
 
 
 def check_sample(sample: float, most_keys: int | None, seeds: int) -> None:
-    """Whether a sample can be drawn.
-
-    Raises:
-        ConfigurationError: it cannot.
-    """
+    """Raises ConfigurationError where no sample can be drawn."""
     if not 0 < sample <= 1:
         raise ConfigurationError(f"sample is {sample}; expected a share of the keys in (0, 1], such as 0.01")
     if most_keys is not None and most_keys < 1:
@@ -206,8 +202,19 @@ def lru(asked: Asked, most_keys: int | None) -> Found:
     """LRU's curve from reuse distances, exact or of a sample of fixed rate or fixed size."""
     trace = asked.trace
     curve = _core.Curve(rate=asked.sample, most=most_keys, share=asked.share, seed=asked.seed)
+    if asked.sample < 1 or most_keys is not None:
+        curve.survey(some_of(trace.key, asked.seed).data, len(trace))
     feed(curve, trace, by_size=asked.weights == "size")
     return told(curve, asked.capacities, curve.rate * asked.share)
+
+
+def some_of(keys: Keys, seed: int) -> Keys:
+    """Runs of a column, evenly spread, each at a place of its own: enough to know which keys are popular."""
+    if keys.size < 2 * LOOKS:
+        return np.ascontiguousarray(keys)
+    runs = LOOKS // RUN
+    starts = (np.arange(runs) + np.random.default_rng(seed).random(runs)) * ((keys.size - RUN) / runs)
+    return keys[starts.astype(np.int64)[:, None] + np.arange(RUN)].ravel()  # type: ignore[no-any-return]
 
 
 def feed(curve: _core.Curve, trace: Trace, *, by_size: bool) -> None:
@@ -220,10 +227,8 @@ def feed(curve: _core.Curve, trace: Trace, *, by_size: bool) -> None:
 
 def told(curve: _core.Curve, capacities: Sequence[int], sample: float) -> Found:
     """The columns of a curve of the core."""
-    hits, groups = curve.hits(list(capacities))
-    ratios = np.array(hits) / curve.accesses
-    errors = standard_error(np.array(groups) / curve.accesses) if groups else np.zeros(ratios.size)
-    return Found(ratios.tolist(), errors.tolist(), [sample] * ratios.size)
+    hits, errors = (np.array(column) / curve.accesses for column in curve.hits(list(capacities)))
+    return Found(hits.tolist(), errors.tolist(), [sample] * hits.size)
 
 
 def standard_error(estimates: Floats) -> Floats:
