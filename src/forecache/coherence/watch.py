@@ -10,7 +10,7 @@ from forecache.coherence.level import Kind, Level
 from forecache.coherence.token import Token
 from forecache.errors import LevelError
 
-__all__ = ["Ageing", "Holder", "Unlogged", "Watch"]
+__all__ = ["Ageing", "Holder", "Unlogged", "Unsequenced", "Watch"]
 
 Unlogged = Literal["flush", "ignore"]  # what to do after a commit that noted nothing
 
@@ -94,20 +94,10 @@ class Watch(Protocol):
         """Stops watching; the next question begins anew."""
 
 
-class Ageing:
-    """No watch: the database does not tell what changes, so copies age."""
+class Unsequenced:
+    """What a watch answers where no sequencer speaks: there are no parts, no tokens, and nobody vouches or holds."""
 
     epoch = ""
-    number = None
-    header = None
-    proof = None
-    tells = False
-
-    def __init__(self, kinds: tuple[Kind, ...], reason: str) -> None:
-        """For a database that can keep levels of these kinds, and no other for a reason."""
-        self._kinds = kinds
-        self._reason = reason
-        self.standing = _core.Standing(self.epoch, self.number)
 
     def shard_of(self, table: str, key: Hashable) -> int:
         """There are no parts."""
@@ -118,11 +108,11 @@ class Ageing:
         return self.epoch
 
     def contains(self, token: Token) -> bool:
-        """Unknown."""
+        """There are no tokens."""
         return False
 
     def refuses(self, table: str, key: Hashable, past: str) -> bool:
-        """Copies of any past age in the same way."""
+        """Copies are not told apart by the past of their database."""
         return False
 
     def vouches(self, at: float) -> bool:
@@ -130,8 +120,23 @@ class Ageing:
         return False
 
     def holds(self, table: str, key: Hashable) -> bool:
-        """Never."""
+        """Never: what is committed can be seen."""
         return False
+
+
+class Ageing(Unsequenced):
+    """No watch: the database does not tell what changes, so copies age."""
+
+    number = None
+    header = None
+    proof = None
+    tells = False
+
+    def __init__(self, kinds: tuple[Kind, ...], reason: str) -> None:
+        """For a database that can keep levels of these kinds, and no other for a reason."""
+        self._kinds = kinds
+        self._reason = reason
+        self.standing = _core.Standing(self.epoch, self.number)
 
     def proven_at(self) -> float:
         """Unknown."""

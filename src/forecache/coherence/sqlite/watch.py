@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +15,7 @@ from forecache.coherence.sqlite.changelog import LOG, install, keys_of
 from forecache.coherence.sqlite.signal import Signal, VersionSignal
 from forecache.coherence.sqlite.wal import FileId, file_id, is_restart, map_header, refuse_network_file
 from forecache.coherence.sqlite.walmode import into_wal_mode
-from forecache.coherence.token import Token
-from forecache.coherence.watch import Holder, Unlogged
+from forecache.coherence.watch import Holder, Unlogged, Unsequenced
 from forecache.errors import ConfigurationError, OriginUnavailableError
 from forecache.forks import renew_after_fork, rest_at_fork
 
@@ -38,7 +37,7 @@ logger = logging.getLogger("forecache")
 inherited: Final[list[sqlite3.Connection]] = []  # a parent's: closing them here would release its locks
 
 
-class SqliteWatch:
+class SqliteWatch(Unsequenced):
     """Keeps the copies of some tables of one file current, whoever writes it."""
 
     tells = True
@@ -71,7 +70,6 @@ class SqliteWatch:
         self._unlogged = unlogged
         self.header: _core.WalHeader | None = None
         self.number = 0
-        self.epoch = ""
         self.standing = _core.Standing(self.epoch, self.number)
         self._has_warned = False
         self.flushes = 0  # times that everything was dropped
@@ -84,30 +82,6 @@ class SqliteWatch:
 
     def check(self, level: Level) -> None:
         """Every level can be kept."""
-
-    def shard_of(self, table: str, key: Hashable) -> int:
-        """There are no parts."""
-        return 0
-
-    def epoch_of(self, shard: int) -> str:
-        """There are no parts."""
-        return self.epoch
-
-    def contains(self, token: Token) -> bool:
-        """There are no tokens."""
-        return False
-
-    def refuses(self, table: str, key: Hashable, past: str) -> bool:
-        """A file that takes the place of another is noticed."""
-        return False
-
-    def vouches(self, at: float) -> bool:
-        """A look tells more."""
-        return False
-
-    def holds(self, table: str, key: Hashable) -> bool:
-        """Never: what is committed can be seen."""
-        return False
 
     def proven_at(self) -> float:
         """Now, if nothing changed; else when it was asked last."""
