@@ -15,7 +15,7 @@ from forecache.learn.dataset import split
 from forecache.learn.evaluate import evaluate
 from forecache.learn.model import Model
 from forecache.learn.partitioned import Divided, evaluate_partitions
-from forecache.record.engines import in_turn, on_cores
+from forecache.record.engines import in_turn, on_cores, on_dask
 from forecache.record.partitions import partition
 from forecache.record.trace import Trace
 from forecache.show.commands import app
@@ -55,6 +55,17 @@ def test_hits_are_nearly_those_of_the_whole(trace: Trace, divided: Divided) -> N
 
 def test_processes_find_what_one_finds(divided: Divided) -> None:
     assert judged(Divided(divided.trace, 0.3, on_cores(2))) == judged(Divided(divided.trace, 0.3, in_turn))
+
+
+@pytest.mark.filterwarnings("default")  # of Dask's own
+def test_two_workers_of_dask_find_what_one_process_finds(divided: Divided) -> None:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
+        distributed.Client(local) as client,
+    ):
+        assert len(client.scheduler_info()["workers"]) == 2
+        assert judged(Divided(divided.trace, 0.3, on_dask(client))) == judged(Divided(divided.trace, 0.3, in_turn))
 
 
 def test_rows_are_of_the_past_and_bounded(divided: Divided) -> None:

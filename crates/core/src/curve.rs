@@ -26,8 +26,10 @@ const BLOCK: usize = 1024;
 const SUPPOSED_RATE: f64 = 0.01;
 /// Of how many accesses one is counted to its level.
 const COUNTED: usize = 16;
-/// Of how many accesses to popular keys of a sample one is measured.
+/// Of how many accesses to popular keys of a sample one is measured, at most,
 const MEASURED: usize = 8;
+/// and for how many accesses in all each: where there are fewer, chance of which are measured would matter.
+const ACCESSES: u64 = 1 << 19;
 
 /// How accesses to the keys of a level are looked at.
 #[derive(Clone, Copy, Default)]
@@ -63,7 +65,8 @@ pub struct Curve {
     counted: [u64; LEVELS],
     kept: u64,
     chance: Chance,
-    /// Accesses to popular keys, from somewhere on.
+    /// Of how many accesses to popular keys one is measured; such accesses, from somewhere on.
+    measured: usize,
     turn: usize,
 }
 
@@ -92,6 +95,7 @@ impl Curve {
             counted: [0; LEVELS],
             kept: 0,
             chance: Chance::new(0),
+            measured: 1,
             turn: 0,
         };
         curve.look();
@@ -102,6 +106,7 @@ impl Curve {
     pub fn survey(&mut self, some: &[u64], accesses: u64) {
         if self.strata.is_sample() {
             let rate = if self.most.is_some() { SUPPOSED_RATE } else { self.sampling.rate() };
+            self.measured = ((accesses / ACCESSES) as usize).clamp(1, MEASURED);
             self.survey = Survey::of(some, accesses, rate, |key| self.sampling.hash(key));
             self.look();
         }
@@ -117,7 +122,7 @@ impl Curve {
             let mut kept = [0; BLOCK];
             let count = self.choose(block, &mut kept);
             self.count(block);
-            self.turn = self.chance.below(MEASURED);
+            self.turn = self.chance.below(self.measured);
             self.accesses += block.len() as u64;
             for at in kept[..count].iter().map(|&at| usize::from(at)) {
                 let weight = weights.map_or(1, |weights| weights[number * BLOCK + at].max(1));
@@ -200,7 +205,7 @@ impl Curve {
         self.kept += 1;
         let keys = self.reuse.len();
         self.turn += usize::from(look.is_popular);
-        if look.is_popular && self.turn % MEASURED > 0 {
+        if look.is_popular && self.turn % self.measured > 0 {
             self.reuse.touch(id, weight * look.weight);
         } else {
             let found = self.reuse.access(id, weight * look.weight);
@@ -241,7 +246,7 @@ impl Curve {
         for (level, look) in self.looks.iter_mut().enumerate() {
             let favour = self.survey.favour(level);
             let is_popular = is_sample && favour > 1.0;
-            let share = Share::of(rate * favour, if is_popular { MEASURED } else { 1 });
+            let share = Share::of(rate * favour, if is_popular { self.measured } else { 1 });
             let weight = (unit * rate * share.count).round().max(1.0);
             *look = Look { share, weight: weight as u64, part: 1.0 / weight, is_popular };
             self.limits[level] = (self.sampling.limit() as f64 * favour) as u64;

@@ -33,8 +33,8 @@ SHOP_DAYS: Final = 7
 REQUESTS_PER_PRODUCT: Final = 4  # of the catalogue; recorded shops have 5 to 7 for each product that is asked for
 
 ZIPF_EXPONENT: Final = 0.8  # popularity ~ rank^-a; recorded shops have 0.65 to 1
-RUSH: Final = 0.7  # the busiest hour has 1 + RUSH times the mean traffic, the quietest 1 − RUSH
-BUSIEST_HOUR: Final = 20  # of the day
+RUSH: Final = 0.7  # the busiest hour has 1 + RUSH times the mean traffic, the quietest 1 − RUSH; assumed
+BUSIEST_HOUR: Final = 20  # of the day; visits to shops peak from 8 to 10 in the evening: Compete, April 2011
 RHYTHM: Final = 0.5  # how much a product has its own hours: its popularity varies by e^±RHYTHM over the day
 DRIFT: Final = 1.0  # standard deviation of the logarithm of a product's popularity over a long time
 MEMORY: Final = 96  # hours after which that drift is forgotten but for 1/e
