@@ -7,10 +7,13 @@ import threading
 from typing import Any
 
 import psycopg
+import pytest
 
 import forecache
+from forecache.keys import encode_key
 from forecache.serve.floors import MOST, Floors
 from forecache.serve.origin import EVERY, Change
+from forecache.serve.tier import Value
 from tests.contracts.tiers import until
 from tests.serve.sites import Site, running, version_of
 
@@ -125,6 +128,49 @@ def test_a_session_does_not_take_what_another_reader_is_content_with(site: Site)
     for reader in (content, session):
         reader.join()
     assert rows == {"bounded(1h)": 0, "session": 1}
+
+
+@pytest.mark.parametrize("level", ["bounded(1s)", "session"])
+def test_what_a_server_says_that_nobody_tells_anything_any_more_is_for_nobody_else(site: Site, level: str) -> None:
+    """A replica was promoted, and the sequencer is still at the old primary, which some take for the primary too."""
+    site.sequencer()
+    database = site.open()
+    shared = database._path._shared
+    assert shared is not None
+    read, has_asked, may_go_on = shared.tier.read, threading.Event(), threading.Event()
+    database.clear()
+    database["item"].get(1, level="eventual")
+    name = encode_key(1)
+    (there,) = read("item", [name])
+    assert isinstance(there, Value)
+    assert there.reading is not None
+    before = there._replace(reading=there.reading._replace(history="of another server"))
+    site.write(1, 1)
+    assert until(lambda: version_of(database, 1) == 1)
+    rows = dict[str, int]()
+
+    def elsewhere(*arguments: Any, **settings: Any) -> Any:
+        has_asked.set()
+        may_go_on.wait(20)
+        return [before]
+
+    def ask(level: str) -> None:
+        rows[level] = database["item"].get(1, level=level)["version"]
+
+    database.clear()
+    shared.tier.read = elsewhere  # type: ignore[method-assign]
+    content, other = (threading.Thread(target=ask, args=(each,)) for each in ("eventual", level))
+    content.start()
+    assert has_asked.wait(20)
+    other.start()
+    assert until(lambda: database.stats().waits > 0)
+    may_go_on.set()
+    for reader in (content, other):
+        reader.join()
+    assert rows == {"eventual": 0, level: 1}
+    database.clear()
+    ask(level)
+    assert rows[level] == 1
 
 
 def test_a_load_that_was_overtaken_and_saw_more_is_not_followed_by_a_copy_that_saw_less(site: Site) -> None:

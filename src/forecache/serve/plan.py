@@ -160,7 +160,8 @@ class ReadPath:
                 answer = yield wait_for(flight)
                 if answer is None:
                     continue
-                as_of = max(answer.as_of, proven_at)
+                # what nothing is known of may come from a server that nobody tells any more what is written
+                as_of = max(answer.as_of, proven_at) if answer.as_of > UNKNOWN else UNKNOWN
                 if began - as_of <= level.seconds and (answer.tier == "database" or as_of >= floor):
                     found[key] = answer._replace(as_of=as_of)
         rest = [key for key in keys if key not in found]

@@ -27,6 +27,7 @@ __all__ = ["Shared"]
 
 TELL_SECONDS: Final = 5.0  # in which a sequencer is found, if there is one
 UNKNOWN: Final = float("-inf")  # when somebody else read a row
+SOMETIME: Final = -1e300  # before any moment of which something is known
 PATIENCE_SECONDS: Final = 1.0  # waited for others to load, before the database is asked without a lease
 
 logger = logging.getLogger("forecache")
@@ -68,8 +69,14 @@ class Shared:
         self._floors.saw(changes, now())
 
     def floor(self, change: Change) -> float:
-        """As of when a value must be current for whoever saw more; nothing can be asked where nothing is proven."""
-        return self._floors.of(change) if self._watch is not None and self._watch.proves else UNKNOWN
+        """As of when a value must be current for whoever saw more; nothing can be asked where nothing is proven.
+
+        Where something is, a value of which nothing is known may come from a server that nobody tells any more what is
+        written, as a primary that was replaced, and is older than what was read from the other.
+        """
+        if self._watch is None or not self._watch.proves:
+            return UNKNOWN
+        return max(self._floors.of(change), SOMETIME)
 
     def read(self, table: Table, keys: list[Key], level: Level, began: float, load: Load) -> Plan[dict[Key, Found]]:
         """Rows of the tier; what is not there is loaded by whoever holds its lease, and filled in.
