@@ -124,6 +124,14 @@ def test_miniatures_have_exactly_their_share_of_the_capacity(capacity: int, samp
     assert small.share == 1 or small.capacity / (capacity * share) == pytest.approx(small.share)
 
 
+@pytest.mark.parametrize("policy", ["tinylfu", "min"])
+def test_where_all_keys_have_room_no_policy_is_better_than_another_whatever_the_sample(policy: str) -> None:
+    trace = zipf(6_000)
+    some = miss_ratio_curve(trace, ["100%"], policy=policy, sample=0.2)
+    assert some.hit_ratios == pytest.approx(miss_ratio_curve(trace, ["100%"]).hit_ratios)
+    assert some.errors[0] == pytest.approx(0)
+
+
 def test_one_sample_knows_no_error() -> None:
     curve = miss_ratio_curve(zipf(2_000), [1_000], policy="fifo", sample=0.5, seeds=1)
     assert math.isnan(curve.errors[0])

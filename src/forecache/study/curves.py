@@ -279,11 +279,9 @@ def in_miniature(asked: Asked, policy: str, seeds: int, jobs: int | None, on_pro
 
 
 def simulated(trace: Trace, policy: str, weights: Weights, small: Miniature, seed: int) -> float:
-    """Hit ratio of one miniature simulation.
-
-    What the sample misses or has too much, it does in keys that are accessed all the time, and so hit: the difference
-    is added to the hits, as SHARDS-adj does.
-    """
+    """Hit ratio of one miniature simulation; accesses that the sample lacks, or has too many, are hits (SHARDS-adj)."""
+    if weights == "unit" and round(trace.unique * small.share) <= small.capacity:
+        return 1 - trace.unique / len(trace)  # all keys have room: only the first access to each misses
     part = sampled(trace, small.share, seed)
     expected = len(trace) * small.share
     if len(part) == 0:

@@ -130,7 +130,7 @@ class Sizing:
         if self.size == 0:
             return "No cache pays at these prices: memory costs more than the misses that it saves."
         brings = (
-            f"{self.policy} answers {self.hit_ratio:.1%} of the requests, the database gets "
+            f"under the policy {self.policy} it answers {self.hit_ratio:.1%} of the requests, the database gets "
             f"{self.database_load:,.3g} a second, and {money(self.net_benefit)} a month is saved after "
             f"{money(self.rent)} for memory."
         )
