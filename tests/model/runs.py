@@ -20,7 +20,7 @@ class Run:
     """One search of all that may happen within bounds."""
 
     name: str
-    model: Literal["beacon", "strong"]
+    model: Literal["beacon", "strong", "held"]
     bounds: tuple[str, ...] = ()
     without: tuple[str, ...] = ()  # defences
     expected: Result = "holds"
@@ -60,6 +60,7 @@ SPLIT_BRAIN = Run("split brain", "beacon", SPLIT)
 PROMOTED = Run("promotion", "beacon", PROMOTION)
 SYNCHRONOUS = Run("synchronous", "strong", ("COMMITS=1", "BEACONS=1"))
 ROLLED_BACK = Run("synchronous, rollback", "strong", ROLLBACK)
+HELD = Run("synchronous, held by processes", "held")
 
 RUNS = [
     BASE,
@@ -104,4 +105,14 @@ RUNS = [
     replace(ROLLED_BACK, is_small=False),
     lacking(ROLLED_BACK, "NO_REPEND", is_small=False),
     lacking(ROLLED_BACK, "KEEP_FRESH", is_small=False),
+    replace(HELD, bounds=("TERM=1", "EPOCHS=2", "BEACONS=1")),
+    large(HELD, "TERM=1"),
+    lacking(HELD, "NO_WAIT"),
+    lacking(HELD, "NO_HELD"),
+    lacking(HELD, "NO_BEGUN"),
+    lacking(HELD, "MARK_LATE"),
+    lacking(HELD, "ANY_GRANT"),
+    lacking(HELD, "NO_BEFORE", is_small=False),
+    lacking(HELD, "NO_DOUBTS", is_small=False),
+    lacking(HELD, "NO_RENEW", is_small=False),
 ]

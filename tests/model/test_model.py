@@ -23,7 +23,7 @@ def test_what_is_expected_comes_out(run: Run) -> None:
 
 
 def test_every_defence_of_the_model_is_switched_off_in_some_run() -> None:
-    for model in ("beacon", "strong"):
+    for model in ("beacon", "strong", "held"):
         text = (HERE / f"{model}.pml").read_text()
         switches = set(re.findall(r"#ifn?def ([A-Z0-9_]+)", text))
         bounds = set(re.findall(r"#ifndef ([A-Z]+)\n#define", text)) | {"NO_COPIES", "RETURNS", "BY_SERVER"}
