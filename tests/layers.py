@@ -106,15 +106,24 @@ DEFENCES = [
     Defence("own writes end own copies", short="keeps_what_it_wrote"),
     Defence("copies age, or are proven", short="never_looks", storm="never_looks"),
     Defence("strong: commits wait", ("ASYNC",), "nobody waits", storm="nobody waits"),
-    Defence("strong: no copy is made of what is held", ("NO_PEND",), "nothing is held", storm="nothing is held"),
     Defence(
-        "strong: readers are waited for", ("NO_WAITOUT",), "no reader is waited for", storm="no reader is waited for"
+        "strong: no copy is made of what is held", ("NO_PEND", "NO_HELD"), "nothing is held", storm="nothing is held"
     ),
-    Defence("strong: grants of earlier epochs are waited for", (), "earlier grants are not"),
+    Defence(
+        "strong: readers are waited for",
+        ("NO_WAITOUT", "NO_WAIT"),
+        "no reader is waited for",
+        storm="no reader is waited for",
+    ),
+    Defence("strong: grants of earlier epochs are waited for", ("NO_BEFORE",), "earlier grants are not"),
     Defence("strong: for a whole term", (), "half a term"),
     Defence("strong: what waits is marked anew in a new epoch", ("NO_REPEND",), "no marks in new epochs"),
-    Defence("strong: who begins waits until all is settled that was held", (), "held before us"),
-    Defence("strong: a successor doubts who runs when it begins", (), "no doubts"),
+    Defence("strong: who begins waits until all is settled that was held", ("NO_BEGUN",), "held before us"),
+    Defence("strong: a successor doubts who runs when it begins", ("NO_DOUBTS", "NO_RENEW"), "no doubts"),
+    Defence(
+        "strong: what waits is marked before a beacon begins", ("MARK_LATE",), test="tests/coherence/test_marks.py"
+    ),
+    Defence("strong: a beacon grants nothing if its sample did not see us waited for", ("ANY_GRANT",)),
     Defence("strong: a position is of one epoch", (), "positions of any epoch"),
     Defence(
         "strong: readers are struck only if not heard of",

@@ -124,11 +124,7 @@ end:
        ((is_marked && NOBODY_ANSWERS) || !mine) ->           /* nothing can be told while there is no epoch of ours */
        if
        :: mine && epoch == mine && timer[k] == 0 && waits && listed && listed_pos < mark ->
-#ifndef ANY_STRUCK
           if :: !heard -> listed = false; listed_pos = 0 :: else fi
-#else
-          listed = false; listed_pos = 0
-#endif
        :: else
        fi;
        acked = change }
