@@ -175,7 +175,7 @@ def check_sample(sample: float, most_keys: int | None, seeds: int) -> None:
 def seconds_of(trace: Trace) -> float | None:
     """Seconds from the first access to the last, if the metadata tell the unit of the times."""
     unit = TIME_UNITS.get(str(trace.metadata.get("time_unit")))
-    span = int(trace.time.max() - trace.time.min())
+    span = trace.stats().span
     return span * unit if unit is not None and span > 0 else None
 
 
