@@ -95,9 +95,8 @@ class LogSource(Follower):
         parameters = self._parameters | {"application_name": self._standby or NO_STANDBY}
         self._stream = stream = Stream(self.name, parameters, self.silence, self._seconds)
         system = stream.start(self._slot, self._publication)
-        at = (
-            self._find_slot()
-        )  # now that nobody else moves it; and by a session that was there before: the server is the same
+        # Now that nobody else moves it, and by a session that was there before: the server is the same.
+        at = self._find_slot()
         if self._last is None or at > self._last[1]:
             self._last = f"{self._slot}:{at:X}", at
         self._transactions = Transactions(self._resolve, near, self._renewed)
