@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -68,9 +69,7 @@ def test_a_read_of_many_rows_is_of_one_snapshot(site: Site) -> None:
     def move() -> None:
         with psycopg.connect(site.url, autocommit=True) as writer:
             while not stop.wait(0.001):
-                writer.execute(
-                    "UPDATE item SET version = version + CASE id WHEN 1 THEN 1 ELSE -1 END WHERE id IN (1, 2)"
-                )
+                writer.execute(MOVE)
 
     mover = threading.Thread(target=move)
     mover.start()
@@ -96,6 +95,33 @@ def test_floors_rise_with_what_was_seen_and_none_is_forgotten() -> None:
     assert floors.of(row) == 3.0
 
 
+def joined(database: forecache.Database, answer: Callable[..., Any], first: str, second: str) -> tuple[int, int]:
+    """What two reads of a row find, the second joining the load of the first; the tier answers so from now on."""
+    shared, has_asked, may_go_on = database._path._shared, threading.Event(), threading.Event()
+    assert shared is not None
+    rows = dict[str, int]()
+
+    def slow(*arguments: Any, **settings: Any) -> Any:
+        found = answer(*arguments, **settings)
+        has_asked.set()
+        may_go_on.wait(20)
+        return found
+
+    def ask(level: str) -> None:
+        rows[level] = database["item"].get(1, level=level)["version"]
+
+    shared.tier.read = slow  # type: ignore[method-assign]
+    readers = [threading.Thread(target=ask, args=(level,)) for level in (first, second)]
+    readers[0].start()
+    assert has_asked.wait(20)
+    readers[1].start()
+    assert until(lambda: database.stats().waits > 0)
+    may_go_on.set()
+    for reader in readers:
+        reader.join()
+    return rows[first], rows[second]
+
+
 def test_a_session_does_not_take_what_another_reader_is_content_with(site: Site) -> None:
     with running(site.url, site.valkey.url):
         database, other = site.open(), site.open()
@@ -105,29 +131,10 @@ def test_a_session_does_not_take_what_another_reader_is_content_with(site: Site)
     site.write(1, 1)  # of which nobody is told
     assert database["item"].get(1, level="strong")["version"] == 1
     database.clear()
-    shared, has_asked, may_go_on = database._path._shared, threading.Event(), threading.Event()
+    shared = database._path._shared
     assert shared is not None
-    read, rows = shared.tier.read, dict[str, int]()
-
-    def slow(*arguments: Any, **settings: Any) -> Any:
-        found = read(*arguments, **settings)
-        has_asked.set()
-        may_go_on.wait(20)
-        return found
-
-    def ask(level: str) -> None:
-        rows[level] = database["item"].get(1, level=level)["version"]
-
-    shared.tier.read = slow  # type: ignore[method-assign]
-    content, session = (threading.Thread(target=ask, args=(level,)) for level in ("bounded(1h)", "session"))
-    content.start()
-    assert has_asked.wait(20)
-    session.start()
-    assert until(lambda: database.stats().waits > 0)
-    may_go_on.set()
-    for reader in (content, session):
-        reader.join()
-    assert rows == {"bounded(1h)": 0, "session": 1}
+    read = shared.tier.read
+    assert joined(database, read, "bounded(1h)", "session") == (0, 1)
 
 
 @pytest.mark.parametrize("level", ["bounded(1s)", "session"])
@@ -137,40 +144,18 @@ def test_what_a_server_says_that_nobody_tells_anything_any_more_is_for_nobody_el
     database = site.open()
     shared = database._path._shared
     assert shared is not None
-    read, has_asked, may_go_on = shared.tier.read, threading.Event(), threading.Event()
     database.clear()
     database["item"].get(1, level="eventual")
-    name = encode_key(1)
-    (there,) = read("item", [name])
+    (there,) = shared.tier.read("item", [encode_key(1)])
     assert isinstance(there, Value)
     assert there.reading is not None
     before = there._replace(reading=there.reading._replace(history="of another server"))
     site.write(1, 1)
     assert until(lambda: version_of(database, 1) == 1)
-    rows = dict[str, int]()
-
-    def elsewhere(*arguments: Any, **settings: Any) -> Any:
-        has_asked.set()
-        may_go_on.wait(20)
-        return [before]
-
-    def ask(level: str) -> None:
-        rows[level] = database["item"].get(1, level=level)["version"]
-
     database.clear()
-    shared.tier.read = elsewhere  # type: ignore[method-assign]
-    content, other = (threading.Thread(target=ask, args=(each,)) for each in ("eventual", level))
-    content.start()
-    assert has_asked.wait(20)
-    other.start()
-    assert until(lambda: database.stats().waits > 0)
-    may_go_on.set()
-    for reader in (content, other):
-        reader.join()
-    assert rows == {"eventual": 0, level: 1}
+    assert joined(database, lambda *_, **__: [before], "eventual", level) == (0, 1)
     database.clear()
-    ask(level)
-    assert rows[level] == 1
+    assert database["item"].get(1, level=level)["version"] == 1
 
 
 def test_a_load_that_was_overtaken_and_saw_more_is_not_followed_by_a_copy_that_saw_less(site: Site) -> None:
