@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import OrderedDict
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -142,6 +144,30 @@ def test_an_interruption_ends_all_threads() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         simulate(zipf(200_000), known_policies(), ["1%", "2%", "3%"], jobs=3, on_progress=interrupt)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("forecache-simulate")]
+
+
+@pytest.mark.parametrize("entered", range(1, 12))
+def test_an_interrupt_while_it_waits_leaves_nothing_locked(entered: int) -> None:
+    """Interrupts arrive as functions are entered: here the first after the first report, the second, and so on."""
+    left = entered
+
+    def trace(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+
+    def report(done: int, total: int) -> None:
+        sys.settrace(trace)
+
+    before = sys.gettrace()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            simulate(zipf(200_000), ["lru", "fifo"], ["1%", "2%", "3%"], jobs=2, on_progress=report)
+    finally:
+        sys.settrace(before)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("forecache-simulate")]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Final, Literal, NamedTuple, Protocol, get_args
 
@@ -270,11 +272,16 @@ def _run_all(
             done[number] = min(done[number] + STEPS, length)
         return counts, time.thread_time() - began
 
+    ended: SimpleQueue[Future[tuple[Counts, float]]] = SimpleQueue()
     with ThreadPoolExecutor(jobs, thread_name_prefix="forecache-simulate") as pool:
         try:
             futures = [pool.submit(replay, number) for number in range(len(cells))]
-            while _still_running(futures):
+            for future in futures:
+                future.add_done_callback(ended.put)
+            running = len(cells)
+            while running:
                 on_progress(sum(done), length * len(cells))
+                running -= _ended(ended, running)
             results = [future.result() for future in futures]
         except BaseException:
             stop.set()
@@ -284,9 +291,14 @@ def _run_all(
     return results
 
 
-def _still_running(futures: Sequence[Future[tuple[Counts, float]]]) -> bool:
-    """Whether some have not ended after a tick; raises what the first failure raised."""
-    ended, running = wait(futures, timeout=TICK_SECONDS, return_when=FIRST_EXCEPTION)
-    for future in ended:
-        future.result()
-    return bool(running)
+def _ended(ended: SimpleQueue[Future[tuple[Counts, float]]], running: int) -> int:
+    """How many of those that were running end within a tick; raises what the first failure raised.
+
+    A queue, since `concurrent.futures.wait` locks every future: an interrupt there leaves some locked for ever.
+    """
+    until, count = time.monotonic() + TICK_SECONDS, 0
+    with suppress(Empty):
+        while count < running:
+            ended.get(timeout=max(0.0, until - time.monotonic())).result()
+            count += 1
+    return count
