@@ -6,9 +6,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Event
 from typing import Final, Literal, NamedTuple, Protocol, get_args
 
@@ -16,6 +15,7 @@ from forecache import _core
 from forecache.errors import CapacityError, ConfigurationError, EmptyTraceError, UnknownPolicyError
 from forecache.record.history import timetable_of
 from forecache.record.trace import Trace
+from forecache.study.ended import ended_within_a_tick
 from forecache.study.oracle import next_lookups
 from forecache.units import Capacity, Weights
 
@@ -40,7 +40,6 @@ Sets = Literal["access", "invalidate"]  # a set counts and inserts as a get does
 BASELINE: Final = "lru"  # where the gap begins
 BOUND: Final = "min"  # where it ends
 STEPS: Final = 50_000  # accesses between two looks at whether to stop: some 10 ms
-TICK_SECONDS: Final = 0.1  # between two reports of progress
 NOTHING: Final[Counts] = (0, 0, 0, 0)
 MISSING: Final = object()
 
@@ -281,7 +280,7 @@ def _run_all(
             running = len(cells)
             while running:
                 on_progress(sum(done), length * len(cells))
-                running -= _ended(ended, running)
+                running -= ended_within_a_tick(ended, running)
             results = [future.result() for future in futures]
         except BaseException:
             stop.set()
@@ -289,16 +288,3 @@ def _run_all(
             raise
     on_progress(length * len(cells), length * len(cells))
     return results
-
-
-def _ended(ended: SimpleQueue[Future[tuple[Counts, float]]], running: int) -> int:
-    """How many of those that were running end within a tick; raises what the first failure raised.
-
-    A queue, since `concurrent.futures.wait` locks every future: an interrupt there leaves some locked for ever.
-    """
-    until, count = time.monotonic() + TICK_SECONDS, 0
-    with suppress(Empty):
-        while count < running:
-            ended.get(timeout=max(0.0, until - time.monotonic())).result()
-            count += 1
-    return count
