@@ -4,7 +4,8 @@ All is committed before it starts: the backlog of a sequencer that was away. It 
 is applied and acknowledged. "Largest backlog" is of commands that Valkey had not answered. PostgreSQL and Valkey run on
 the same machine. "Of a core" counts the processor time of the sequencer's process: what it does if nothing holds it up.
 Ages are of copies in a process at rest, proven by beacons every 20 ms. Hits are of rows that are in the process, beside
-a plain `forecache.Cache` with the same rows, which proves nothing; all take turns.
+a plain `forecache.Cache` with the same rows, which proves nothing; all take turns. There, the shared tier is two
+servers, and commits wait for the sequencer, which is in another process, so that strong reads are hits as well.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ import forecache
 from benchmarks.harness import Peers, Table, alternate, own, parser, report
 from forecache.coherence.certificate import Certified
 from forecache.coherence.postgresql.log_source import LogSource
+from forecache.coherence.postgresql.synchronous import STANDBY, switch_off, switch_on
 from forecache.serve.sequencing import Sequencing
 from forecache.serve.tiers.valkey import ValkeyTier
+from forecache.show.servers import Sequencer as Candidate
 from tests.servers import PostgreSQL, Valkey
 
 ROWS = 10_000
@@ -98,20 +101,47 @@ def ages(url: str, shared: str, seconds: float) -> list[str]:
     return [f"{len(found):,}", f"{cuts[49]:.0f}", f"{cuts[98]:.0f}", f"{max(found):.0f}"]
 
 
-def hits(url: str, shared: str, rounds: int) -> list[list[str]]:
-    """What a proof, and a certificate, add to a hit."""
+@contextmanager
+def waited_for(url: str, shared: list[str]) -> Iterator[None]:
+    """A sequencer for whose acknowledgement commits wait."""
+    running = Candidate(url, shared[0], "item", "--synchronous", "--shared", shared[1])
+    running.start()
+    with psycopg.connect(url, autocommit=True) as admin:
+        for statement in switch_on("", 1):
+            admin.execute(statement.encode())
+        yield
+        for statement in switch_off(STANDBY):
+            admin.execute(statement.encode())
+    running.close()
+
+
+def hits(url: str, shared: list[str], rounds: int) -> list[list[str]]:
+    """What a proof, a certificate, and more than a proof, add to a hit."""
     keys = list(range(1, HITS + 1))
-    with sequencing(url, shared), forecache.open(url, ["item"], shared=shared) as database:
-        rows = database["item"]
+    with (
+        waited_for(url, shared),
+        forecache.open(url, ["item"], shared=shared) as database,
+        forecache.open(url, ["item"], shared=shared, level="strong") as strict,
+    ):
+        rows, strong = database["item"], strict["item"]
         plain = forecache.Cache[int, dict[str, int]](capacity=2 * HITS)
         for key in keys:
             plain[key] = rows.get(key)
-        time.sleep(1)
+            strong.get(key)
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while any(
+            each.get(1, level="strong", with_certificate=True).certificate.tier != "process" for each in (rows, strong)
+        ):
+            if time.monotonic() > ends:
+                raise TimeoutError("no strong read became a hit; expected a sequencer that leads")
         runs = {
             "plain Cache": partial(own(each), plain.get, keys),
             "proven, bounded(1s)": partial(own(each), rows.get, keys),
             "with its certificate": partial(own(each_certified), rows.get, keys),
             "whose age is looked at": partial(own(each_age), rows.get, keys),
+            "strong": partial(own(each), strong.get, keys),
+            "strong, with its certificate": partial(own(each_certified), strong.get, keys),
+            "strong, by its argument": partial(own(each), partial(rows.get, level="strong"), keys),
         }
         best = alternate(runs, rounds)
     return [
@@ -150,12 +180,12 @@ def main() -> None:
     for package in ("psycopg", "valkey"):
         peers.find(package)
     changes = CHANGES // (20 if options.quick else 1)
-    with PostgreSQL() as postgresql, Valkey() as valkey:
+    with PostgreSQL() as postgresql, Valkey() as valkey, Valkey() as other:
         with psycopg.connect(postgresql.url, autocommit=True) as admin:
             admin.execute("CREATE TABLE item (id int PRIMARY KEY, version int NOT NULL)")
             admin.execute("INSERT INTO item SELECT n, 0 FROM generate_series(1, %s) AS n", [ROWS])
         drained = [drain(postgresql.url, valkey.url, rows, changes) for rows in (1, 10, 100)]
-        hit = hits(postgresql.url, valkey.url, 2 if options.quick else 30)
+        hit = hits(postgresql.url, [valkey.url, other.url], 2 if options.quick else 30)
         aged = ages(postgresql.url, valkey.url, 1 if options.quick else 10)
     columns = ["rows of a transaction", "changes", "a second", "a second of a core", "largest backlog"]
     tables = [

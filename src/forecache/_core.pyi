@@ -360,13 +360,15 @@ def targets(waits: Buffer, entries: Buffer) -> bytes:
 class Copy:
     """A row as it was read from the database; None if there was none."""
 
-    def __new__(cls, row: Any, read_at: float, stamp: int | None) -> Self: ...
+    def __new__(cls, row: Any, read_at: float, stamp: int | None, shard: int = 0) -> Self: ...
     @property
     def row(self) -> Any: ...
     @property
     def read_at(self) -> float: ...
     @property
     def stamp(self) -> int | None: ...
+    @property
+    def shard(self) -> int: ...
     def give(self) -> Any:
         """The row, for somebody to keep: a dict is copied, as he may change it."""
 
@@ -436,11 +438,18 @@ class Certified(Sequence[Any]):
 
 @final
 class Standing:
-    """What certificates of copies name: the epoch, and the number of what is surely contained in all copies."""
+    """What certificates of a shard's copies name: its epoch, and the number of what is surely contained in all."""
 
-    def __new__(cls, epoch: str, number: int | None) -> Self: ...
-    def tell(self, epoch: str, number: int | None) -> None:
-        """From now on certificates name these. What they stand for was applied before."""
+    def __new__(cls, epoch: str, number: int | None, shards: int = 1) -> Self: ...
+    def tell(self, epoch: str, number: int | None, shard: int = 0) -> None:
+        """From now on certificates of a shard's copies name these. What they stand for was applied before.
+
+        Raises:
+            IndexError: there is no such shard.
+        """
+
+    def known(self) -> tuple[tuple[str, int | None], ...]:
+        """Epoch and number of each shard. Ask first, and look a copy up then: it contains what is named."""
 
 @final
 class CopyReader:
@@ -454,15 +463,19 @@ class CopyReader:
         *,
         header: WalHeader | None = None,
         proof: Proof | None = None,
+        grant: Proof | None = None,
         standing: Standing | None = None,
         max_age: float = 0.0,
         every: int = 0,
     ) -> Self: ...
-    def read(self, key: Any, /) -> Any:
-        """The row of a key if a copy is here and good enough, else `missing`."""
+    def read(self, key: Any, max_age: float | None = None, /) -> Any:
+        """The row of a key if a copy is here and good enough, else `missing`; `max_age` in place of the usual one.
+
+        Where it is below 0, copies are good enough that are what the database shows: those looked up within the grant.
+        """
 
     def certify(self, key: Any, max_age: float | None = None, /) -> Any:
-        """The same with a certificate, as `Certified`; `max_age` in place of the usual one."""
+        """The same with a certificate, as `Certified`."""
 
     def take_sampled(self) -> list[Any]:
         """Keys of hits that were sampled since this was asked last: one of `every`, but not many."""

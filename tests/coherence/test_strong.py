@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner
 
+import forecache
+from forecache.serve.tiers.valkey import ValkeyTier
 from forecache.show.commands import app
 from tests.coherence.strong import Observed, Setting, answers_here, until
 from tests.servers import PostgreSQL, Valkey
@@ -49,6 +51,17 @@ def test_copies_answer_strongly_and_nobody_reads_what_was_before_a_commit(settin
     assert not observed.violations, observed.violations[:3]
     assert observed.writes > 100
     assert observed.here > 100
+
+
+def test_whoever_asks_for_more_than_usual_is_answered_here_too(setting: Setting) -> None:
+    setting.candidate()
+    tier = ValkeyTier.connect(setting.valkey.url)
+    with setting.waiting(), forecache.open(setting.url, ["item"], shared=tier, level="bounded(1s)") as database:
+        rows = database["item"]
+        until(lambda: rows.get(1, level="strong", with_certificate=True).certificate.tier == "process")
+        before, row = rows.hits, rows.get(1, level="strong")
+        assert (rows.hits, row) == (before + 1, {"id": 1, "version": 0})
+        assert rows.get(1, level="snapshot", with_certificate=True).certificate.tier == "database"
 
 
 def test_what_another_standby_holds_back_is_nowhere_seen(setting: Setting) -> None:

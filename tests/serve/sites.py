@@ -26,7 +26,7 @@ END_WALSENDER = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slo
 class Site:
     """A database with a table of rows that count their writes, a shared tier, and what a test starts there."""
 
-    def __init__(self, stack: ExitStack, url: str, shared: str = "") -> None:
+    def __init__(self, stack: ExitStack, url: str, shared: str | list[str] = "") -> None:
         """With a Valkey of its own, if there is no other tier."""
         self.stack, self.url = stack, url
         self.valkey = Valkey() if shared else stack.enter_context(Valkey())
@@ -49,7 +49,9 @@ class Site:
 
 
 @contextmanager
-def running(url: str, shared: str, source: type[LogSource | NotesSource] = LogSource) -> Iterator[Sequencing]:
+def running(
+    url: str, shared: str | list[str], source: type[LogSource | NotesSource] = LogSource
+) -> Iterator[Sequencing]:
     """A candidate in a thread."""
     tier, stop = ValkeyTier.connect(shared), threading.Event()
     sequencing = Sequencing(source(url, TABLES), tier)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,8 @@ from forecache._core import Standing
 from forecache.errors import KeyTypeError
 from forecache.serve.signal import MISSING
 from tests.contracts.tiers import until
-from tests.serve.sites import Site, is_proven
+from tests.serve.sites import Site, drop_slots, is_proven
+from tests.servers import PostgreSQL, Valkey
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_with_a_sequencer_hits_name_its_beacon_and_keep_their_level(site: Site) 
     rows, watch = database["item"], database._watch
     for level in (None, "bounded(1s)", Level.bounded("10s"), "session", "eventual"):
         assert until(lambda: is_proven(database))
-        number = watch.number
+        number = watch.standing.known()[0][1]
         assert number is not None
         answer = rows.get(1, level=level, with_certificate=True)
         assert answer.certificate.tier == "process"
@@ -89,6 +90,27 @@ def test_with_a_sequencer_hits_name_its_beacon_and_keep_their_level(site: Site) 
         assert answer.certificate.keeps(Level.parse(level or "bounded(1s)"))
     assert rows.get(1, level="strong", with_certificate=True).certificate.tier == "database"
     assert rows.get(1, level=Level("bounded", 1e-9), with_certificate=True).certificate.tier != "process"
+
+
+def test_certificates_of_several_servers_name_each_its_own_epoch(postgresql: PostgreSQL) -> None:
+    url = postgresql.database()
+    with ExitStack() as stack:
+        shared = [stack.enter_context(Valkey()).url for _ in range(2)]
+        site = Site(stack, url, shared)
+        site.sequencer()
+        database = site.open()
+        rows, watch = database["item"], database._watch
+        shards = {watch.shard_of("item", key): key for key in range(1, 100)}
+        assert sorted(shards) == [0, 1]
+        for shard, key in shards.items():
+            rows.get(key)
+            before, known = rows.hits, watch.standing.known()
+            certificate = rows.get(key, with_certificate=True).certificate
+            assert (rows.hits - before, certificate.tier) == (1, "process")
+            assert (certificate.shard, certificate.epoch) == (shard, known[shard][0])
+            assert (certificate.beacon or 0) >= (known[shard][1] or 0) > 0
+        assert len({epoch for epoch, _ in watch.standing.known()}) == 2
+    drop_slots(postgresql, url)
 
 
 def test_what_certificates_name_is_told_by_the_watch(site: Site) -> None:

@@ -1,6 +1,6 @@
 //! `Certificate` and `Certified`: what is proven of an answer, made where a hit is answered.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::PyTraverseError;
 use pyo3::PyVisit;
@@ -146,35 +146,53 @@ impl Certified {
     }
 }
 
-/// What certificates of copies name: the epoch, and the number of what is surely contained in all copies.
+/// What a certificate names: an epoch, and the number of what is surely contained in all copies of a shard.
+type Name = (Py<PyString>, Option<i64>);
+
+/// What certificates of copies name, by shards.
 #[pyclass(frozen, module = "forecache._core")]
 pub struct Standing {
-    known: Mutex<(Py<PyString>, Option<i64>)>,
+    names: Mutex<Arc<[Name]>>,
 }
 
 #[pymethods]
 impl Standing {
     #[new]
-    fn new(epoch: Py<PyString>, number: Option<i64>) -> Self {
-        Self { known: Mutex::new((epoch, number)) }
+    #[pyo3(signature = (epoch, number, shards=1))]
+    fn new(epoch: &Bound<'_, PyString>, number: Option<i64>, shards: u32) -> Self {
+        Self { names: Mutex::new((0..shards).map(|_| (epoch.clone().unbind(), number)).collect()) }
     }
 
-    /// From now on certificates name these. What they stand for was applied before.
-    fn tell(&self, epoch: Py<PyString>, number: Option<i64>) {
-        let before = std::mem::replace(&mut *self.lock(), (epoch, number));
+    /// From now on certificates of a shard's copies name these. What they stand for was applied before.
+    #[pyo3(signature = (epoch, number, shard=0))]
+    fn tell(&self, py: Python<'_>, epoch: Py<PyString>, number: Option<i64>, shard: usize) -> PyResult<()> {
+        let mut names = self.lock();
+        let mut next: Vec<Name> = names.iter().map(|(epoch, number)| (epoch.clone_ref(py), *number)).collect();
+        let count = next.len();
+        let name = next.get_mut(shard).ok_or_else(|| {
+            PyIndexError::new_err(format!("shard is {shard}; expected one below {count}, the number of shards"))
+        })?;
+        *name = (epoch, number);
+        let before = std::mem::replace(&mut *names, next.into());
+        drop(names);
         drop(before); // not while it is locked
+        Ok(())
+    }
+
+    /// Epoch and number of each shard. Ask first, and look a copy up then: it contains what is named.
+    fn known<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.names().iter().map(|(epoch, number)| (epoch.bind(py), *number)))
     }
 }
 
 impl Standing {
-    /// Ask first, and look a copy up then: it contains what is named.
+    /// The same.
     #[inline]
-    pub fn known(&self, py: Python<'_>) -> (Py<PyString>, Option<i64>) {
-        let known = self.lock();
-        (known.0.clone_ref(py), known.1)
+    pub fn names(&self) -> Arc<[Name]> {
+        Arc::clone(&self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Py<PyString>, Option<i64>)> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Arc<[Name]>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 from forecache.errors import LevelError
@@ -15,6 +16,7 @@ __all__ = ["EVENTUAL", "SESSION", "SNAPSHOT", "STRONG", "Kind", "Level", "LevelL
 Kind = Literal["eventual", "bounded", "session", "strong", "snapshot"]
 
 BOUNDED: Final = re.compile(r"bounded\s*\(([^()]*)\)")
+WRITTEN: Final = 64  # levels that are remembered as they were written, since reads may name one each time
 FORMS: Final = "expected 'eventual', 'bounded(1s)' with any duration, 'session', 'strong' or 'snapshot'"
 
 
@@ -56,13 +58,7 @@ class Level:
             return level
         if not isinstance(level, str):
             raise LevelError(f"level is {level!r}; {FORMS}")
-        found = BOUNDED.fullmatch(level.strip())
-        if found is not None:
-            return cls.bounded(found[1].strip())
-        known = PLAIN.get(level.strip())
-        if known is None:
-            raise LevelError(f"level is {level!r}; {FORMS}")
-        return known
+        return _written(level)
 
     def __str__(self) -> str:
         """As `parse` reads it."""
@@ -70,6 +66,18 @@ class Level:
 
 
 LevelLike = str | Level
+
+
+@lru_cache(WRITTEN)
+def _written(level: str) -> Level:
+    found = BOUNDED.fullmatch(level.strip())
+    if found is not None:
+        return Level.bounded(found[1].strip())
+    known = PLAIN.get(level.strip())
+    if known is None:
+        raise LevelError(f"level is {level!r}; {FORMS}")
+    return known
+
 
 EVENTUAL: Final = Level("eventual")
 SESSION: Final = Level("session")

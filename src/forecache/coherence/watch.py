@@ -33,11 +33,7 @@ class Watch(Protocol):
 
     @property
     def epoch(self) -> str:
-        """What `number` counts in."""
-
-    @property
-    def number(self) -> int | None:
-        """Number of the last change that was applied to the copies; None if changes have no numbers."""
+        """Of the database as it is now; of the first part of a shared tier that has several."""
 
     @property
     def header(self) -> _core.WalHeader | None:
@@ -48,8 +44,12 @@ class Watch(Protocol):
         """What tells natively as of when all copies are current, if there is such a thing."""
 
     @property
-    def standing(self) -> _core.Standing | None:
-        """What certificates of hits name; None where that differs from one part of the shared tier to another."""
+    def grant(self) -> _core.Proof | None:
+        """What tells natively until when copies are what the database shows, if there is such a thing."""
+
+    @property
+    def standing(self) -> _core.Standing:
+        """What certificates name: of each part of the shared tier the epoch, and what all its copies contain."""
 
     @property
     def tells(self) -> bool:
@@ -57,9 +57,6 @@ class Watch(Protocol):
 
     def shard_of(self, table: str, key: Hashable) -> int:
         """The part of the shared tier that a row is in; 0 where there are no parts."""
-
-    def epoch_of(self, shard: int) -> str:
-        """The epoch of a part of the shared tier; `epoch` where there are no parts."""
 
     def contains(self, token: Token) -> bool:
         """Whether all copies surely contain what a token stands for."""
@@ -98,14 +95,11 @@ class Unsequenced:
     """What a watch answers where no sequencer speaks: there are no parts, no tokens, and nobody vouches or holds."""
 
     epoch = ""
+    grant = None
 
     def shard_of(self, table: str, key: Hashable) -> int:
         """There are no parts."""
         return 0
-
-    def epoch_of(self, shard: int) -> str:
-        """There are no parts."""
-        return self.epoch
 
     def contains(self, token: Token) -> bool:
         """There are no tokens."""
@@ -127,7 +121,6 @@ class Unsequenced:
 class Ageing(Unsequenced):
     """No watch: the database does not tell what changes, so copies age."""
 
-    number = None
     header = None
     proof = None
     tells = False
@@ -136,7 +129,7 @@ class Ageing(Unsequenced):
         """For a database that can keep levels of these kinds, and no other for a reason."""
         self._kinds = kinds
         self._reason = reason
-        self.standing = _core.Standing(self.epoch, self.number)
+        self.standing = _core.Standing(self.epoch, None)
 
     def proven_at(self) -> float:
         """Unknown."""

@@ -50,10 +50,10 @@ class BeaconWatch:
             tables: names of those of which copies are kept.
             holder: who keeps copies; is told from any thread.
         """
-        self.proof = _core.Proof()
+        self.proof, self.grant = _core.Proof(), _core.Proof()
         self._tier, self._tables, self._holder = tier, frozenset(tables), holder
         self._routes = tier.routes()
-        self.standing = _core.Standing("", None) if self._routes.shards == 1 else None
+        self.standing = _core.Standing("", None, self._routes.shards)
         self._renew()
         renew_after_fork(self)
         self._ensure()
@@ -62,11 +62,6 @@ class BeaconWatch:
     def epoch(self) -> str:
         """Of the first shard."""
         return self._readers[0].epoch
-
-    @property
-    def number(self) -> int | None:
-        """Of the beacon that proves what is here; None with several shards, whose beacons do not compare."""
-        return self._readers[0].beacon if len(self._readers) == 1 else None
 
     @property
     def proves(self) -> bool:
@@ -117,22 +112,26 @@ class BeaconWatch:
 
     def shard_of(self, table: str, key: Hashable) -> int:
         """The shard of a row."""
-        return self._shard(table, encode_key(key))
+        return 0 if len(self._readers) == 1 else self.shard_named(table, encode_key(key))
+
+    def shard_named(self, table: str, name: bytes) -> int:
+        """The shard of a row whose key has this name."""
+        return 0 if len(self._readers) == 1 else self._tier.shard(Place(table, name))
 
     def ticket(self, table: str, name: bytes) -> Ticket:
         """To be taken before the shared tier is asked for a row whose key has this name."""
         with self._lock:
-            return self._readers[self._shard(table, name)].ticket()
+            return self._readers[self.shard_named(table, name)].ticket()
 
     def proven(self, table: str, name: bytes, reading: Reading) -> float:
         """As of when a value is current that came with a reading; minus infinity if unknown."""
         with self._lock:
-            return self._readers[self._shard(table, name)].proven(reading)
+            return self._readers[self.shard_named(table, name)].proven(reading)
 
     def may_keep(self, table: str, name: bytes, ticket: Ticket, reading: Reading | None) -> bool:
         """Whether a copy of such a value may stay here."""
         with self._lock:
-            return self._readers[self._shard(table, name)].may_keep(ticket, Change(table, name), reading)
+            return self._readers[self.shard_named(table, name)].may_keep(ticket, Change(table, name), reading)
 
     def confirms(self, shard: int, epoch: str, at: float) -> bool | None:
         """Whether an epoch of a shard proves something as of a moment; None if not yet, False if it is over."""
@@ -176,10 +175,10 @@ class BeaconWatch:
         self.proof.tell(UNKNOWN)
         self._lock = threading.RLock()
         self._readers = [Reader() for _ in range(self._routes.shards)]
-        self._vouching = Vouching(self._routes)
+        self._vouching = Vouching(self._routes, self.grant)
         self._proven = [UNKNOWN] * len(self._readers)
-        if self.standing is not None:
-            self.standing.tell(self.epoch, self.number)
+        for shard in range(len(self._readers)):
+            self.standing.tell("", None, shard)
         self.contained = 0  # all transactions below this number are
         self._dropped: deque[tuple[str, Hashable]] = deque(maxlen=DROPPED)
         self._stop = threading.Event()
@@ -199,9 +198,6 @@ class BeaconWatch:
                 ]
                 for thread in self._threads:
                     thread.start()
-
-    def _shard(self, table: str, name: bytes) -> int:
-        return 0 if len(self._readers) == 1 else self._tier.shard(Place(table, name))
 
     def _follow(self, server: int, stop: threading.Event) -> None:
         """One server or cluster, until told to stop."""
@@ -280,13 +276,12 @@ class BeaconWatch:
                 case Drop(changes):
                     for change in changes:
                         self._drop(change)
-                case Prove(at, _, strong_until):
+                case Prove(at, beacon, strong_until):
                     self._proven[shard] = at
                     self._vouching.prove(shard, strong_until)
                     self.proof.tell(min(self._proven))
                     self.contained = min(reader.xmin for reader in self._readers)
-                    if self.standing is not None:
-                        self.standing.tell(self.epoch, self.number)
+                    self.standing.tell(self._readers[shard].epoch, beacon, shard)
 
     def _drop(self, change: Change) -> None:
         table, name = change

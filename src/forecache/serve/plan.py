@@ -273,7 +273,8 @@ class ReadPath:
         self._counts.add(queries=1, rows=len(batch.rows))
         if self._shared is not None:
             self._shared.saw(Change(table.name, key) for key in keys)
+        shards = {key: self.watch.shard_of(table.name, key) for key in keys}
         return {
-            key: Found(Copy(batch.rows.get(key), read_at, batch.stamp), "database", read_at, None, batch.past)
-            for key in keys
+            key: Found(Copy(batch.rows.get(key), read_at, batch.stamp, shard), "database", read_at, None, batch.past)
+            for key, shard in shards.items()
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Final, Literal, NamedTuple, overload
 
 from forecache._core import CopyReader, now
 from forecache.coherence.certificate import Certificate, Certified
@@ -20,13 +20,14 @@ from forecache.serve.writes import AsyncDatabaseTransaction, DatabaseTransaction
 
 __all__ = ["Rows"]
 
+PRESENT: Final = -1.0  # the age of what must be what the database shows: nothing is below none at all
+
 
 class Began(NamedTuple):
     """The moment when a read begins, and what was known then."""
 
     at: float
-    epoch: str
-    number: int | None
+    names: tuple[tuple[str, int | None], ...]  # epoch and beacon of each shard, contained in all copies
 
 
 class Rows:
@@ -102,17 +103,17 @@ class Rows:
             KeyTypeError: the key cannot be one of this table, or only resembles the key of a row.
             OriginUnavailableError: the database is needed, and cannot be asked.
         """
-        if not with_certificate and level is None and after is None:
-            row = self._read(key)
+        if after is None and not with_certificate:
+            row = self._read(key) if level is None else self._within(level, self._read, key)
             if row is not MISSING:
                 return default if row is None else row
-        elif with_certificate and after is None:
-            answer = self._certify(key) if level is None else self._certify_within(key, level)
+        elif after is None:
+            answer = self._certify(key) if level is None else self._within(level, self._certify, key)
             if answer is not MISSING:
                 return answer if default is None else or_else(answer, default)
         began, plan = self._begin((key,), level, after)
         found = run(plan)[key]
-        return self._answer(key, found, default, began, with_certificate)
+        return self._answer(found, default, began, with_certificate)
 
     async def aget(
         self,
@@ -124,17 +125,17 @@ class Rows:
         with_certificate: bool = False,
     ) -> Any:
         """`get`, for tasks."""
-        if not with_certificate and level is None and after is None:
-            row = self._read(key)
+        if after is None and not with_certificate:
+            row = self._read(key) if level is None else self._within(level, self._read, key)
             if row is not MISSING:
                 return default if row is None else row
-        elif with_certificate and after is None:
-            answer = self._certify(key) if level is None else self._certify_within(key, level)
+        elif after is None:
+            answer = self._certify(key) if level is None else self._within(level, self._certify, key)
             if answer is not MISSING:
                 return answer if default is None else or_else(answer, default)
         began, plan = self._begin((key,), level, after)
         found = (await arun(plan))[key]
-        return self._answer(key, found, default, began, with_certificate)
+        return self._answer(found, default, began, with_certificate)
 
     def get_many(
         self,
@@ -216,27 +217,25 @@ class Rows:
         """A native reader for what is known of the database now."""
         watch, level = self._path.watch, self._level
         self._header = watch.header
-        age = (
-            -1.0 if watch.tells or level.kind in {"strong", "snapshot"} else level.seconds
-        )  # nothing is below no age at all
         self._reader = CopyReader(
             self._copies.cache,
             self.name,
             MISSING,
             header=self._header,
             proof=watch.proof,
+            grant=watch.grant,
             standing=watch.standing,
-            max_age=age,
+            max_age=PRESENT if watch.tells or level.kind in {"strong", "snapshot"} else level.seconds,
             every=self._audit,
         )
         self._read, self._certify = self._reader.read, self._reader.certify
 
-    def _certify_within(self, key: Key, level: LevelLike) -> Any:
-        """A copy that is good enough for a level, with its certificate, where proofs say how old copies are."""
+    def _within(self, level: LevelLike, read: Callable[[Key, float], Any], key: Key) -> Any:
+        """What is natively read of a copy that is good enough for a level, where proofs say how old copies are."""
         wanted = Level.parse(level)
-        if self._path.watch.proof is None or wanted.kind in {"strong", "snapshot"}:
+        if self._path.watch.proof is None or wanted.kind == "snapshot":
             return MISSING
-        return self._certify(key, wanted.seconds)
+        return read(key, PRESENT if wanted.kind == "strong" else wanted.seconds)
 
     def _begin(
         self, keys: Iterable[Key], level: LevelLike | None, after: str | None
@@ -248,30 +247,31 @@ class Rows:
             self._past_hits += self._reader.hits
             self._renew()
         watch = self._path.watch
-        began = Began(now(), watch.epoch, watch.number)
+        began = Began(now(), watch.standing.known())
         if after is None:
             return began, self._path.read(self.name, keys, wanted, began.at)
         teller_of(self._path.origin)
         return began, read_after(self._path, self.name, keys, level=wanted, token=Token.parse(after), began=began.at)
 
-    def _answer(self, key: Key, found: Found, default: Any, began: Began, with_certificate: bool) -> Any:
+    def _answer(self, found: Found, default: Any, began: Began, with_certificate: bool) -> Any:
         row = default if found.copy.row is None else found.copy.give()
-        return Certified(row, self._certificate(key, found, began)) if with_certificate else row
+        return Certified(row, self._certificate(found, began)) if with_certificate else row
 
     def _answers(
         self, found: Mapping[Key, Found], keys: Iterable[Key], began: Began, with_certificate: bool
     ) -> dict[Key, Any]:
-        answers = {key: self._answer(key, found[key], None, began, with_certificate) for key in keys}
+        answers = {key: self._answer(found[key], None, began, with_certificate) for key in keys}
         return answers if with_certificate else {key: row for key, row in answers.items() if row is not None}
 
-    def _certificate(self, key: Key, found: Found, began: Began) -> Certificate:
+    def _certificate(self, found: Found, began: Began) -> Certificate:
         """What is proven of an answer."""
-        watch, stamp, number = self._path.watch, found.copy.stamp, began.number
-        shard = watch.shard_of(self.name, key)
-        epoch = watch.epoch_of(shard) if shard else began.epoch
+        stamp, shard = found.copy.stamp, found.copy.shard
+        epoch, number = began.names[shard]
         if math.isinf(found.as_of):
             return Certificate("shared", epoch, shard, None, None)
-        if watch.proof is None and stamp is not None:  # numbers of changes, which stamps are, and beacons are not
+        if (
+            self._path.watch.proof is None and stamp is not None
+        ):  # numbers of changes, which stamps are, and beacons are not
             number = max(stamp - 1, stamp - 1 if number is None else number)
         return Certificate(found.tier, epoch, shard, number, max(0.0, began.at - found.as_of))
 

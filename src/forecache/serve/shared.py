@@ -189,14 +189,14 @@ class Shared:
         if row is UNREADABLE:
             self._counts.add(unreadable=1)
             return None
-        as_of, ttl = UNKNOWN, value.ttl
+        as_of, ttl, shard = UNKNOWN, value.ttl, 0 if self._watch is None else self._watch.shard_named(table.name, name)
         if self._watch is not None and ticket is not None and value.reading is not None:
             as_of = self._watch.proven(table.name, name, value.reading)
             is_followed = bool(ticket.epoch) or value.reading.meta is not None
             may_keep = as_of >= floor and self._watch.may_keep(table.name, name, ticket, value.reading)
             if is_followed and not may_keep:
                 ttl = 0.0  # a sequencer that comes later drops all copies, and ends the loads in flight
-        return Found(Copy(row, as_of, value.stamp), "shared", as_of, ttl)
+        return Found(Copy(row, as_of, value.stamp, shard), "shared", as_of, ttl)
 
     def _codec(self, table: Table) -> Codec:
         shape = table.name, table.columns

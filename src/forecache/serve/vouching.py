@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from forecache._core import now
+from forecache._core import Proof, now
 from forecache.coherence.beacons.reader import Reader
 from forecache.coherence.beacons.shard import Entry
 from forecache.serve.tiers.beacons import poll, published, tell
@@ -24,14 +24,15 @@ UNKNOWN: Final = float("-inf")
 class Vouching:
     """Of one process; it begins with the first strong read, since from then on commits wait for this process."""
 
-    def __init__(self, routes: Routes) -> None:
-        """Nobody wants it."""
+    def __init__(self, routes: Routes, grant: Proof) -> None:
+        """Nobody wants it; until when copies may answer is told to whoever looks at the grant."""
         self.is_wanted = False
         self._routes = routes
         self._name = secrets.token_hex(8)
         self._requests = 0
         self._of_shards = [UNKNOWN] * routes.shards
-        self._until = UNKNOWN
+        self._grant = grant
+        self._grant.tell(UNKNOWN)
         self._to_tell: set[int] = set()  # shards that are to know that all they held is held here
         self._ears: dict[int, Ear] = {}
         self._retry_at: dict[int, float] = {}
@@ -39,12 +40,12 @@ class Vouching:
     def reaches(self, at: float) -> bool:
         """Whether copies that are looked up after this call are what the database shows at a moment that is now."""
         self.is_wanted = True
-        return at <= self._until
+        return at <= self._grant.at
 
     def prove(self, shard: int, until: float) -> None:
         """The copies of one shard may answer until then."""
         self._of_shards[shard] = until
-        self._until = min(self._of_shards)
+        self._grant.tell(min(self._of_shards))
 
     def applied(self, shard: int, entries: Iterable[Entry]) -> None:
         """What is held was dropped here, and is held."""
