@@ -144,7 +144,7 @@ def test_an_interruption_ends_all_threads() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         simulate(zipf(200_000), known_policies(), ["1%", "2%", "3%"], jobs=3, on_progress=interrupt)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("forecache-simulate")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("forecache-study")]
 
 
 @pytest.mark.parametrize("entered", range(1, 12))
@@ -168,7 +168,7 @@ def test_an_interrupt_while_it_waits_leaves_nothing_locked(entered: int) -> None
             simulate(zipf(200_000), ["lru", "fifo"], ["1%", "2%", "3%"], jobs=2, on_progress=report)
     finally:
         sys.settrace(before)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("forecache-simulate")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("forecache-study")]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
 from threading import Event
 from typing import Final, Literal, NamedTuple, Protocol, get_args
 
@@ -15,7 +13,7 @@ from forecache import _core
 from forecache.errors import CapacityError, ConfigurationError, EmptyTraceError, UnknownPolicyError
 from forecache.record.history import timetable_of
 from forecache.record.trace import Trace
-from forecache.study.ended import ended_within_a_tick
+from forecache.study.in_threads import in_threads
 from forecache.study.oracle import next_lookups
 from forecache.units import Capacity, Weights
 
@@ -260,31 +258,19 @@ class Invalidating:
 def _run_all(
     cells: Sequence[Cell], start: Callable[[Cell], Replay], length: int, jobs: int, on_progress: Progress
 ) -> list[tuple[Counts, float]]:
-    """The counts and seconds of every cell; whatever interrupts, no thread is left behind."""
+    """The counts and seconds of every cell."""
     done = [0] * len(cells)
-    stop = Event()
 
-    def replay(number: int) -> tuple[Counts, float]:
+    def replay(number: int, stop: Event) -> tuple[Counts, float]:
         began, counts, running = time.thread_time(), NOTHING, start(cells[number])
         while done[number] < length and not stop.is_set():
             counts = running.run(STEPS)
             done[number] = min(done[number] + STEPS, length)
         return counts, time.thread_time() - began
 
-    ended: SimpleQueue[Future[tuple[Counts, float]]] = SimpleQueue()
-    with ThreadPoolExecutor(jobs, thread_name_prefix="forecache-simulate") as pool:
-        try:
-            futures = [pool.submit(replay, number) for number in range(len(cells))]
-            for future in futures:
-                future.add_done_callback(ended.put)
-            running = len(cells)
-            while running:
-                on_progress(sum(done), length * len(cells))
-                running -= ended_within_a_tick(ended, running)
-            results = [future.result() for future in futures]
-        except BaseException:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-    on_progress(length * len(cells), length * len(cells))
+    def tell() -> None:
+        on_progress(sum(done), length * len(cells))
+
+    results = in_threads(replay, len(cells), jobs=jobs, on_tick=tell)
+    tell()
     return results

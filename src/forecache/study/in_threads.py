@@ -1,0 +1,61 @@
+"""`in_threads`: pieces of work, some at once; whatever interrupts, no thread is left behind and no future locked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Event
+from typing import Final, TypeVar
+
+__all__ = ["in_threads"]
+
+TICK_SECONDS: Final = 0.1
+
+Result = TypeVar("Result")
+
+
+def in_threads(
+    work: Callable[[int, Event], Result], count: int, *, jobs: int, on_tick: Callable[[], object]
+) -> list[Result]:
+    """What each piece of work returns.
+
+    Args:
+        work: is given the number of a piece, below `count`, and an event after which it should end.
+        count: of pieces.
+        jobs: threads.
+        on_tick: called about ten times a second, from the calling thread.
+
+    Raises:
+        Exception: what the first piece that failed raised, or `on_tick`; the others end.
+    """
+    stop, ended = Event(), SimpleQueue[Future[Result]]()
+    with ThreadPoolExecutor(jobs, thread_name_prefix="forecache-study") as pool:
+        try:
+            futures = [pool.submit(work, number, stop) for number in range(count)]
+            for future in futures:
+                future.add_done_callback(ended.put)
+            running = count
+            while running:
+                on_tick()
+                running -= _ended_within_a_tick(ended, running)
+            return [future.result() for future in futures]
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _ended_within_a_tick(ended: SimpleQueue[Future[Result]], running: int) -> int:
+    """How many of those that were running end; raises what the first failure raised.
+
+    A queue, since `concurrent.futures.wait` locks every future: an interrupt there leaves some locked for ever.
+    """
+    until, count = time.monotonic() + TICK_SECONDS, 0
+    with suppress(Empty):
+        while count < running:
+            ended.get(timeout=max(0.0, until - time.monotonic())).result()
+            count += 1
+    return count
