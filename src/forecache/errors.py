@@ -125,7 +125,7 @@ class OutcomeUnknownError(OriginError):
 
 
 class SessionLostError(OriginError):
-    """The database has another past than the session's token: what the session saw may be lost; begin a new one."""
+    """The database has a past that lacks, or may lack, what the session saw; begin a new one."""
 
 
 class ModelError(ForecacheError, ValueError):

@@ -1,4 +1,4 @@
-"""A site to serve from."""
+"""A site to serve from, and a pair of databases."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.serve.sites import Site, drop_slots
+from tests.serve.standby import Pair
 from tests.servers import PostgreSQL
 
 
@@ -17,3 +18,9 @@ def site(postgresql: PostgreSQL) -> Iterator[Site]:
     with ExitStack() as stack:
         yield Site(stack, url)
     drop_slots(postgresql, url)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with ExitStack() as stack:
+        yield Pair(stack)

@@ -1,14 +1,21 @@
-"""A standby of a PostgreSQL of ours, which can be promoted."""
+"""A standby of a PostgreSQL of ours, which can be promoted, and a pair of both with clients that know both."""
 
 from __future__ import annotations
 
 import subprocess
+from contextlib import ExitStack
+from typing import Any
 
 import psycopg
 
-from tests.servers import PostgreSQL
+from tests.contracts.tiers import until
+from tests.proxy import Proxy
+from tests.servers import PostgreSQL, Valkey
 
-__all__ = ["Standby"]
+__all__ = ["ROWS", "Pair", "Standby"]
+
+ROWS = "CREATE TABLE item (id int PRIMARY KEY, version int NOT NULL); INSERT INTO item VALUES (1, 0), (2, 0)"
+TOUCH = "UPDATE item SET version = version WHERE id = 2"
 
 
 class Standby(PostgreSQL):
@@ -33,3 +40,42 @@ class Standby(PostgreSQL):
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("SELECT pg_promote(true, 60)")
         self.ready = PostgreSQL.ready
+
+
+class Pair:
+    """A primary, and a standby that lags as soon as it is told to; clients know both."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.primary = stack.enter_context(PostgreSQL(wal_keep_size="64MB"))
+        self.ask(self.primary, ROWS)
+        self.link = stack.enter_context(Proxy(self.primary.port))
+        self.standby = stack.enter_context(
+            Standby(self.primary, through=self.link.port, wal_retrieve_retry_interval="200ms")
+        )
+        hosts = f"127.0.0.1:{self.primary.port},127.0.0.1:{self.standby.port}"
+        self.url = f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write&connect_timeout=2"
+        self.valkey = stack.enter_context(Valkey())
+
+    @staticmethod
+    def ask(server: PostgreSQL, statement: str) -> Any:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else None
+
+    def keeps_up(self) -> None:
+        """The standby has all there is now, and a transaction more, so that no end of a page is between."""
+        self.ask(self.primary, TOUCH)
+        (at,) = self.ask(self.primary, "SELECT pg_current_wal_flush_lsn()::text")[0]
+        assert until(lambda: self.ask(self.standby, f"SELECT pg_last_wal_replay_lsn() >= '{at}'") == [(True,)])
+
+    def lags(self) -> None:
+        """The standby has all there is now, and nothing that follows."""
+        self.keeps_up()
+        self.link.goes_dark()
+
+    def fails_over(self) -> None:
+        """The standby leads, and gives out the numbers of transactions that it never had once more."""
+        self.primary.kill()
+        self.standby.promote()
+        for _ in range(20):
+            self.ask(self.standby, TOUCH)

@@ -7,7 +7,7 @@ message is the other way round: whatever its sample could see was told before it
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, NamedTuple, Protocol, Self
 
@@ -84,6 +84,7 @@ class Identity:
     timeline: int  # grows when a standby is promoted, or the database is restored
     started: str  # another whenever the server started, or recovered from a crash
     log: str  # another unless the source goes on where this object stopped, as when the slot was made anew
+    history: str = field(default="", compare=False)  # of its timeline, as PostgreSQL has it; "" if that was not told
 
 
 class ChangeSource(Protocol):

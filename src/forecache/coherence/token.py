@@ -1,7 +1,8 @@
 """`Token`: what stands for all that a database had committed at a moment, for another process that shall see it.
 
 Transactions are numbered within one past of a database. After a standby was promoted that lacked some, their numbers
-are given out again, to others; so a token, and whoever says that he contains it, name the past that they mean.
+are given out again, to others; so a token, and whoever says that he contains it, name the past that they mean. A token
+also says how far the log was, from which follows what it is in a past that begins with that log: its `heir`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from forecache.errors import LevelError
 
 __all__ = ["Token", "differs", "mark_of", "past_of"]
 
-FORM: Final = re.compile(r"([0-9]{1,20}-[0-9]{1,10})-([0-9]{1,20})", re.ASCII)
+FORM: Final = re.compile(r"([0-9]{1,20}-[0-9]{1,10})-([0-9]{1,20})(?:-([0-9]{1,20}))?", re.ASCII)
 MARK_LETTERS: Final = 12
 
 
@@ -24,13 +25,14 @@ class Token(NamedTuple):
 
     past: str  # in which its transactions are numbered
     number: int  # above those of all transactions that it stands for
+    position: int | None = None  # in the log, behind their commits; None in tokens of before, which did not say
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """From its text.
 
-        >>> Token.parse("7345839460128456789-1-753")
-        Token(past='7345839460128456789-1', number=753)
+        >>> Token.parse("7345839460128456789-1-753-50331648")
+        Token(past='7345839460128456789-1', number=753, position=50331648)
 
         Raises:
             LevelError: it is none.
@@ -38,11 +40,11 @@ class Token(NamedTuple):
         found = FORM.fullmatch(text) if isinstance(text, str) else None
         if found is None:
             raise LevelError(f"after is {text!r}; expected a token, as Database.token of this version makes it")
-        return cls(found[1], int(found[2]))
+        return cls(found[1], int(found[2]), None if found[3] is None else int(found[3]))
 
     def __str__(self) -> str:
         """Its text."""
-        return f"{self.past}-{self.number}"
+        return f"{self.past}-{self.number}" if self.position is None else f"{self.past}-{self.number}-{self.position}"
 
 
 def past_of(system: int, timeline: int) -> str:

@@ -17,6 +17,7 @@ from forecache.serve.breaker import Breaker
 from forecache.serve.copies import Copies, Found
 from forecache.serve.counts import Counts
 from forecache.serve.flight import Flight, inside
+from forecache.serve.heirs import Heirs
 from forecache.serve.origin import Change, Key, Origin, Table
 from forecache.serve.rounds import Rounds, told
 from forecache.serve.shell import Ask, Plan, shielded, wait_for
@@ -57,6 +58,7 @@ class ReadPath:
         self.tables: dict[str, Table] = {}  # as their schemas are now
         self.at_first: Callable[[], None] | None = None  # what is to begin with the next read
         self.origin = origin
+        self.heirs = Heirs(origin, None if shared is None else shared.tier)
         self._copies = copies
         self._shared = shared
         self._counts = counts

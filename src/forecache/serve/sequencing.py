@@ -139,16 +139,17 @@ class Sequencing:
     def _lead_over(self, identity: Identity, stop: threading.Event) -> None:
         taken_at = now()
         logger.info("this sequencer leads")
+        past = past_of(identity.system, identity.timeline)
         machine = Sequencer(
             self._routes.shards,
             self._shard_of,
             name=secrets.token_hex(8),
-            new_epoch=partial(self._new_epoch, mark_of(past_of(identity.system, identity.timeline))),
+            new_epoch=partial(self._new_epoch, mark_of(past)),
             beacon_seconds=self._beacon_seconds,
             term=self._term,
         )
         with Lanes(self._routes, hears=self._term > 0) as lanes, ExitStack() as stack:
-            leading = Leading(machine, self._source, lanes)
+            leading = Leading(machine, self._source, lanes, past=f"{past}\n{identity.history}")
             if self._term:
                 leading.sampler = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="forecache-sample"))
             leading.carry_out([*machine.source_opened(identity, taken_at), *machine.start()])
@@ -190,9 +191,9 @@ class Sequencing:
 class Leading:
     """Carries out what a machine wants."""
 
-    def __init__(self, machine: Sequencer, source: ChangeSource, lanes: Lanes) -> None:
-        """Between a source that is open, and lanes to the shards."""
-        self._machine, self._source, self._lanes = machine, source, lanes
+    def __init__(self, machine: Sequencer, source: ChangeSource, lanes: Lanes, *, past: str) -> None:
+        """Between a source that is open, and lanes to the shards; of which past it tells, the shards are told."""
+        self._machine, self._source, self._lanes, self._past = machine, source, lanes, past
         self.sampler: ThreadPoolExecutor | None = None  # asks in its stead, where commits would wait meanwhile
         self._sampling: tuple[bytes, Future[Snapshot]] | None = None
 
@@ -255,7 +256,8 @@ class Leading:
                 case Stop():
                     return
                 case _:
-                    self._lanes.send(effect.shard, command_of(effect, self._lanes.routes.layout(effect.shard)))
+                    layout = self._lanes.routes.layout(effect.shard)
+                    self._lanes.send(effect.shard, command_of(effect, layout, self._past))
         self._lanes.flush()
 
 

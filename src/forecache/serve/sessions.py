@@ -47,24 +47,30 @@ def read_after(
 ) -> Plan[dict[Key, Found]]:
     """Rows that contain what a token stands for.
 
-    Copies do as long as a beacon of the token's past has passed it, and they are asked about that before and after:
-    what they are of another past meanwhile was dropped in between. Rows of the database say of which past they are.
+    Copies do as long as a beacon of the token's past, or of one that has all of it, has passed it, and they are asked
+    about that before and after: what they are of another past meanwhile was dropped in between. Rows of the database
+    say of which past they are.
 
     Raises:
-        SessionLostError: the database has another past than the token, so what it stands for may be lost.
+        SessionLostError: the database has a past that may lack what the token stands for.
     """
     keys = list(keys)
-    if path.watch.contains(token) or level.kind == "snapshot":
+    if is_contained(path, token) or level.kind == "snapshot":
         found = yield from path.read(name, keys, level, began)
     else:
         found = yield from path.fresh(name, keys)
     unsure = [key for key, row in found.items() if row.tier != "database"]
-    if unsure and not path.watch.contains(token):
+    if unsure and not is_contained(path, token):
         found |= yield from path.fresh(name, unsure)
-    for row in found.values():
-        if row.tier == "database" and row.past != token.past:
-            raise lost(path, row.past, token)
+    for past in {row.past for row in found.values() if row.tier == "database"}:
+        if (yield from path.heirs.heir(token, past)) is None:
+            raise lost(path, past, token)
     return found
+
+
+def is_contained(path: ReadPath, token: Token) -> bool:
+    """Whether all copies surely contain what a token stands for, as far as is known without asking."""
+    return any(path.watch.contains(each) for each in path.heirs.of(token))
 
 
 def lost(path: ReadPath, past: str, token: Token) -> LevelError | SessionLostError:
@@ -76,7 +82,7 @@ def lost(path: ReadPath, past: str, token: Token) -> LevelError | SessionLostErr
             "read from the primary, and grant it"
         )
     return SessionLostError(
-        f"the session's token is of past {token.past} of a database, but {name} has past {past}: a standby was "
-        "promoted, or a backup restored, or it is another database, and what the session saw or wrote may be lost. "
+        f"the session's token is of past {token.past} of a database, but {name} has past {past}, "
+        f"{path.heirs.why_not(token, past)}: what the session saw or wrote may be lost. "
         "Read without the token, see what is there, and begin a session with a new one"
     )

@@ -112,6 +112,15 @@ def test_an_entry_ends_values_and_leases_and_an_epoch_ends_all(server: Valkey, c
     assert isinstance(look(tier, b"i4"), Lease)
 
 
+def test_an_epoch_says_of_which_past_it_is_if_the_sequencer_does(server: Valkey, connect: Tiers) -> None:
+    tier, real, layout = connect(server.url), lane(server), Layout("forecache", 0)
+    real.ask([command_of(Open(0, EPOCHS[0]), layout)])
+    assert tier.pasts() == []
+    for number, past in enumerate(("9-2\n1\t0/3000000\twhy\n", "9-1\n")):
+        real.ask([command_of(Open(0, EPOCHS[number]), layout, past)])
+        assert tier.pasts() == [past]
+
+
 def test_values_come_with_the_state_of_their_shard(server: Valkey, connect: Tiers) -> None:
     tier, real, layout = connect(server.url), lane(server), Layout("forecache", 0)
     fill(tier)

@@ -10,8 +10,9 @@ from forecache.coherence.changes import EVERY, Commit, Every, Identity, Key, Mes
 from forecache.coherence.postgresql.asking import Asking, slot_of, translated
 from forecache.coherence.postgresql.coverage import PUBLICATION, Tables, lacking, publishing
 from forecache.coherence.postgresql.follower import RECHECK, SILENCE, SNAPSHOT, STARTED, Follower
+from forecache.coherence.postgresql.past import lsn
 from forecache.coherence.postgresql.pgoutput import decode
-from forecache.coherence.postgresql.replication import Keepalive, Stream, lsn
+from forecache.coherence.postgresql.replication import Keepalive, Stream
 from forecache.coherence.postgresql.synchronous import NO_STANDBY, calls, requires, waited_for
 from forecache.coherence.postgresql.transactions import PREFIX, Followed, Transactions
 from forecache.errors import ConfigurationError, OriginError, TableError
@@ -105,7 +106,7 @@ class LogSource(Follower):
         self._sample = f"SELECT pg_current_snapshot()::text, pg_logical_emit_message(false, '{PREFIX}', %s{flush})"
         if self._standby is not None:
             self._sample += f", {waited_for(self._standby, stream.pid)}"
-        return Identity(system.number, system.timeline, started, self._last[0])
+        return Identity(system.number, system.timeline, started, self._last[0], system.history)
 
     def poll(self, seconds: float) -> list[Commit | Message]:
         """What came, in the order of the log."""

@@ -13,9 +13,11 @@ from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message
 from forecache.coherence.postgresql.asking import Asking
 from forecache.coherence.postgresql.coverage import Tables
 from forecache.coherence.postgresql.follower import RECHECK, SILENCE, STARTED, Follower
+from forecache.coherence.postgresql.history import history_of
 from forecache.coherence.postgresql.notes import FOLLOWERS, NOTES, TRIMS, address, missing
 from forecache.coherence.postgresql.past import PAST
 from forecache.coherence.postgresql.transactions import MOST_KEYS
+from forecache.coherence.token import past_of
 from forecache.errors import ChangeLogError, ConfigurationError, OriginError, SourceBusyError
 from forecache.extras import extra
 from forecache.units import Duration, parse_ttl
@@ -120,7 +122,11 @@ class NotesSource(Follower):
         self._followed = self._loaders()
         self._is_following = True
         system, timeline = asking.ask(f"SELECT {PAST}")[0]
-        return Identity(system, timeline, asking.ask(STARTED)[0][0], self._last[0])
+        history = ""
+        if timeline > 1:
+            with suppress(OriginError, ConfigurationError):  # the role need not be one that may replicate
+                history = history_of(self.name, self._parameters, past_of(system, timeline), self._seconds)
+        return Identity(system, timeline, asking.ask(STARTED)[0][0], self._last[0], history)
 
     def _cover(self) -> None:
         statements = missing(self._ask, self._tables, self._wanted)

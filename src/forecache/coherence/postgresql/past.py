@@ -1,13 +1,27 @@
-"""Which past a server of PostgreSQL tells of, in SQL."""
+"""Which past a server of PostgreSQL tells of, in SQL, and how far its log is."""
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["PAST"]
+__all__ = ["PAST", "POSITION", "lsn"]
 
 # The number of the database system, and its timeline: 0 at a standby, which may go over to another at any moment.
 PAST: Final = """
 (SELECT system_identifier FROM pg_control_system()), CASE WHEN pg_is_in_recovery() THEN 0
     ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END
 """
+
+# Where the log ends, looked up after the snapshot of the statement was taken: a transaction is seen only when its
+# commit is logged, though maybe not yet on a disk. Null at a standby.
+POSITION: Final = "CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn()::text END"
+
+
+def lsn(text: str) -> int:
+    """A position in the log, as PostgreSQL writes it.
+
+    >>> lsn("1/10")
+    4294967312
+    """
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)

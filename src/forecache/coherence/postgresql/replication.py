@@ -8,10 +8,12 @@ from __future__ import annotations
 import selectors
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
 from forecache.coherence.postgresql.asking import Asking, translated
+from forecache.coherence.postgresql.history import asked
 from forecache.errors import ChangeLogError, OriginUnavailableError
 from forecache.extras import extra
 
@@ -19,7 +21,7 @@ with extra("postgresql"):
     import psycopg
     from psycopg import errors, pq
 
-__all__ = ["Keepalive", "Progress", "Stream", "System", "lsn"]
+__all__ = ["Keepalive", "Progress", "Stream", "System"]
 
 DATA: Final = Struct("!xQQq")  # type, start, end of the log, time
 KEEPALIVE: Final = Struct("!xQqB")  # type, end of the log, time, whether to reply
@@ -35,6 +37,7 @@ class System(NamedTuple):
 
     number: int
     timeline: int
+    history: str = ""  # of the timeline, as PostgreSQL writes it; "" if it has none, or does not tell
 
 
 class Keepalive(NamedTuple):
@@ -101,15 +104,18 @@ class Stream:
             SourceBusyError: another process holds the slot.
             ConfigurationError: there is no such slot, or it is lost.
         """
+        history = ""
         with translated(self._name):
             number, timeline, *_ = self._connection.ask("IDENTIFY_SYSTEM")[0]
+            with suppress(psycopg.Error):  # the file is gone
+                history = asked(self._connection.ask, int(timeline))
             names = publication.replace('"', '""').replace("'", "''")
             self._command(
                 f"START_REPLICATION SLOT \"{slot}\" LOGICAL 0/0 (proto_version '1', "
                 f"publication_names '\"{names}\"', messages 'true')"
             )
         self._heard = time.monotonic()
-        return System(int(number), int(timeline))
+        return System(int(number), int(timeline), history)
 
     def _command(self, command: str) -> None:
         """Switches to copying both ways."""
@@ -199,13 +205,3 @@ class Stream:
         """Lets go of the slot."""
         self._selector.close()
         self._connection.close()
-
-
-def lsn(text: str) -> int:
-    """A position in the log, as PostgreSQL writes it.
-
-    >>> lsn("1/10")
-    4294967312
-    """
-    high, low = text.split("/")
-    return (int(high, 16) << 32) + int(low, 16)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from forecache.coherence.postgresql.past import PAST
-from forecache.coherence.token import past_of
+from forecache.coherence.postgresql.past import PAST, POSITION, lsn
+from forecache.coherence.token import Token, past_of
 from forecache.errors import TableError
 from forecache.extras import extra
 from forecache.serve.origin import Key, Table
@@ -48,6 +48,7 @@ JOIN pg_class AS c ON c.oid = f.conrelid JOIN pg_namespace AS n ON n.oid = c.rel
 JOIN pg_class AS p ON p.oid = f.confrelid JOIN pg_namespace AS m ON m.oid = p.relnamespace
 WHERE f.contype = 'f' AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))
 """
+TOKEN: Final = f"SELECT {PAST}, pg_snapshot_xmax(pg_current_snapshot())::text::bigint, {POSITION}"
 
 
 class Postgresql(Sql):
@@ -85,11 +86,12 @@ class Postgresql(Sql):
         )
         return Schema(true_name, tuple(column[0] for column in key), empty.columns, details)
 
-    def token(self) -> Plan[tuple[str, int]]:
-        """The past of the database, "" at a standby, and a number above all transactions that have committed."""
-        answer = yield Statement(f"SELECT {PAST}, pg_snapshot_xmax(pg_current_snapshot())::text::bigint", None)
-        system, timeline, number = answer.rows[0]
-        return past_of(system, timeline) if timeline else "", number
+    def token(self) -> Plan[Token]:
+        """Of all that has committed; its past is "" at a standby."""
+        answer = yield Statement(TOKEN, None)
+        system, timeline, number, position = answer.rows[0]
+        past = past_of(system, timeline) if timeline else ""
+        return Token(past, number, None if position is None else lsn(position))
 
     def chunks(self, table: Table, keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
         """All at once: an array is one parameter."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from forecache.coherence.postgresql.history import history_of
 from forecache.coherence.token import Token
 from forecache.errors import OriginUnavailableError, StatementError
 from forecache.extras import extra
@@ -98,6 +99,15 @@ class PostgresqlOrigin:
         """The same in a task."""
         return await self._arun(self._token)
 
+    def history(self, past: str) -> str:
+        """The history of a past, as PostgreSQL writes it: see `Ancestry`; on a connection of its own.
+
+        Raises:
+            OriginUnavailableError: it cannot be had, as where the role may not replicate.
+            ConfigurationError: the same.
+        """
+        return history_of(self.name, self._parameters_within(self._seconds), past, self._seconds)
+
     def transaction(self) -> ThreadTransaction:
         """A transaction, not begun."""
         return ThreadTransaction(self._sql, self._pool.use)
@@ -119,19 +129,19 @@ class PostgresqlOrigin:
         """Rows, and the past that they are of: a primary's does not change while a connection lasts."""
         if connection.past is None:
             try:
-                connection.past = (yield from self._sql.token())[0] or None
+                connection.past = (yield from self._sql.token()).past or None
             except StatementError:  # the role may not ask
                 connection.past = ""
         found = yield from self._sql.read(table, keys)
         return Batch(*found, read_at, connection.past or "")
 
     def _token(self, connection: Timed) -> Plan[Token]:
-        past, number = yield from self._sql.token()
-        if not past:
+        token = yield from self._sql.token()
+        if not token.past:
             raise OriginUnavailableError(
                 f"{self.name} is a standby, whose past may change; tokens come from the primary"
             )
-        return Token(past, number)
+        return token
 
     def _run(self, plan: Callable[Concatenate[Timed, P], Plan[T]], *arguments: P.args, **settings: P.kwargs) -> T:
         """Reads, once more if the connection was lost while nobody used it."""

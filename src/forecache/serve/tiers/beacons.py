@@ -43,11 +43,12 @@ MOST_ENTRIES: Final = 1_000  # of one answer
 HEAD: Final = struct.Struct(">HI")  # bytes of a table's name, bytes of a key's
 WHOLE: Final = 0xFFFF_FFFF  # in place of the latter: any row of the table
 
-# KEYS: meta, the log, the readers. ARGV: the epoch.
+# KEYS: meta, the log, the readers, and maybe the past. ARGV: the epoch, and maybe of which past it is.
 OPEN: Final = Script("""
 redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('HSET', KEYS[3], '', ARGV[1])
 redis.call('SET', KEYS[1], ARGV[1] .. '|0|0|0|0|0|0')
+if KEYS[4] then redis.call('SET', KEYS[4], ARGV[2]) end
 return 1
 """)
 
@@ -173,13 +174,17 @@ return redis.call('DEL', KEYS[1])
 BEACON_SCRIPTS: Final = (OPEN, APPLY, MARK, ROLL, EXPEL, BEGIN, END, POLL, TELL, DISTRUST)
 
 
-def command_of(effect: Effect, layout: Layout) -> tuple[Any, ...]:
-    """What carries out an effect that is for a shard; the keys of its changes are names, as `keys.py` makes them."""
+def command_of(effect: Effect, layout: Layout, past: str = "") -> tuple[Any, ...]:
+    """What carries out an effect that is for a shard; the keys of its changes are names, as `keys.py` makes them.
+
+    An epoch says of which past it is, if that is given, with its history.
+    """
     meta, log, readers = layout.meta(), layout.log(), layout.readers()
     command: tuple[Any, ...]
     match effect:
         case Open(_, epoch):
-            command = OPEN.command([meta, log, readers], [epoch])
+            told = ([layout.past()], [past]) if past else ([], [])
+            command = OPEN.command([meta, log, readers, *told[0]], [epoch, *told[1]])
         case Apply(_, epoch, number, changes, held):
             keys = [meta, log, *(ended(layout, change) for change in changes)]
             command = APPLY.command(keys, [epoch, number, packed(changes), packed(held), KEPT])

@@ -4,6 +4,7 @@
     {namespace:s00}:k:<table>:<key>   L|epoch|token                 a lease; expires soon
                                       V|epoch|stamp|payload         a value; expires with its ttl
     {namespace:s00}:meta              epoch|begun|done|xmin|last|term|settled   a sequencer's, if it is there
+    {namespace:s00}:past              the past of the database that the sequencer follows, a newline, and its history
     {namespace:s00}:log               a stream, whose ids are numbers of invalidations (`beacons.py`)
     {namespace:s00}:readers           a hash of processes that answer strongly, and how far they are
 
@@ -171,6 +172,10 @@ class Layout(NamedTuple):
     def log(self) -> bytes:
         """The key of the shard's log."""
         return f"{self._tag()}:log".encode()
+
+    def past(self) -> bytes:
+        """The key of what the sequencer knows of the database's past."""
+        return f"{self._tag()}:past".encode()
 
     def readers(self) -> bytes:
         """The key of those who answer strongly."""

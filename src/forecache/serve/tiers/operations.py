@@ -94,6 +94,12 @@ class Operations:
         self.counts.add(invalidated=sum(map(len, gone.values())) - postponed, postponed=postponed)
         return not late
 
+    def pasts(self, budget: Budget) -> Steps[list[str]]:
+        """What sequencers know of the past of the database that they follow."""
+        homes = [Home(server, 0) for server in range(len(self._servers))]
+        replies = yield from self._asked([(home, ("GET", self._layout(home).past())) for home in homes], budget)
+        return [reply.decode() for reply in replies if isinstance(reply, bytes)]
+
     def deliver(self, budget: Budget) -> Steps[bool]:
         """Delivers what was postponed; whether nothing is left."""
         calls = [Call(server, ()) for server in self._servers if len(server.postponed)]

@@ -151,6 +151,14 @@ class ValkeyTier:
         """`invalidate` in a task."""
         return self._confirmed(await arun(self._do.invalidate(places, tables, self._within(budget))))
 
+    def pasts(self) -> list[str]:
+        """What each server was told of the database's past: its name, a newline, and its history if that is known."""
+        return run(self._do.pasts(self._within(None)))
+
+    async def apasts(self) -> list[str]:
+        """`pasts` in a task."""
+        return await arun(self._do.pasts(self._within(None)))
+
     def routes(self) -> Routes:
         """Ways to its shards for a sequencer, or for whoever follows one."""
         return Routes([server.link for server in self._servers], self._ring.shards, self._namespace)
