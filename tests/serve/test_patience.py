@@ -7,11 +7,11 @@ from forecache.serve.patience import CALM_SECONDS, MOST_SECONDS, QUICK_SECONDS, 
 LEAST = 0.4
 
 
-def loses(patience: Patience, at: float, gap: float) -> float:
+def loses(patience: Patience, at: float, gap: float, stopped: float = 0.0) -> float:
     """Leads, does not get round for so long, and has lost the source; the moment after it."""
     patience.began(at)
     assert not patience.is_over(at + 0.01)
-    patience.lost(at + 0.01 + gap)
+    patience.lost(at + 0.01 + gap, stopped)
     return at + 0.01 + gap
 
 
@@ -46,6 +46,16 @@ def test_a_source_that_failed_while_we_were_awake_costs_no_patience() -> None:
     for number in range(3):
         loses(patience, number, 0.05)
     assert patience.seconds == LEAST
+
+
+def test_who_was_stopped_is_not_slow_and_who_was_both_is() -> None:
+    patience, now = Patience(LEAST), 0.0
+    for _ in range(5):
+        now = loses(patience, now, 1.0, stopped=0.9)
+    assert patience.seconds == LEAST
+    for _ in range(2):
+        now = loses(patience, now, 1.0, stopped=0.5)
+    assert patience.seconds == 2 * LEAST
 
 
 def test_only_losses_that_follow_each_other_count() -> None:

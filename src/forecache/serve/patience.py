@@ -4,7 +4,7 @@ A short time makes takeovers short. On a machine with many times more work than 
 alive as well, and candidates would take over from each other without end. So one that lost the source
 soon after it took it, and had not got round for about as long as it might be silent, and that not for the first time,
 asks for twice the time when it leads again; and for half of it, by letting go of the source once, when for a minute it
-never needed a quarter of that.
+never needed a quarter of that. Time for which it was stopped is no reason: the other was not slower for it.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class Patience:
         self.seconds = max(self._least, self.seconds / 2)
         return True
 
-    def lost(self, now: float) -> None:
-        """The source was taken from us, or failed."""
+    def lost(self, now: float, stopped: float = 0.0) -> None:
+        """The source was taken from us, or failed; since it was ours, we were stopped for so many seconds."""
         if not self._leads:
             return
         self._note(now)
         self._leads = False
-        is_soon = now - self._began_at < QUICK_SECONDS and self._longest > self.seconds / 2
+        is_soon = now - self._began_at < QUICK_SECONDS and self._longest - stopped > self.seconds / 2
         self._times = self._times + 1 if is_soon else 0
         if self._times > 1:
             self.seconds = max(self._least, min(2 * self.seconds, MOST_SECONDS))

@@ -22,6 +22,7 @@ from forecache.coherence.token import mark_of, past_of
 from forecache.errors import KeyTypeError, OriginError, SourceBusyError
 from forecache.keys import encode_key
 from forecache.serve.patience import Patience
+from forecache.serve.stillness import Stillness
 from forecache.serve.tier import Place
 from forecache.serve.tiers.beacons import answer_of, command_of
 from forecache.serve.tiers.lanes import Lanes
@@ -127,16 +128,20 @@ class Sequencing:
         try:
             identity = self._source.open()
             self._patience.began(now())
-            self._lead_over(identity, stop)
-        except OriginError:
-            self._lose()
-            raise
+            with Stillness() as stillness:
+                try:
+                    if not self._lead_over(identity, stop):
+                        self._lose(stillness)
+                except OriginError:
+                    self._lose(stillness)
+                    raise
         finally:
             machine, self._machine = self._machine, None
             self._evaded += 0 if machine is None else machine.evaded
             self._source.close()
 
-    def _lead_over(self, identity: Identity, stop: threading.Event) -> None:
+    def _lead_over(self, identity: Identity, stop: threading.Event) -> bool:
+        """Whether nobody else took a shard until it ended."""
         taken_at = now()
         logger.info("this sequencer leads")
         past = past_of(identity.system, identity.timeline)
@@ -158,12 +163,12 @@ class Sequencing:
                 leading.step(self._named)
         if machine.stopped:
             logger.warning("this sequencer steps back: %s", machine.stopped)
-            self._lose()
+        return not machine.stopped
 
-    def _lose(self) -> None:
+    def _lose(self, stillness: Stillness) -> None:
         """Asks for more time, if the source was taken from us while we were merely slow."""
-        before = self._patience.seconds
-        self._patience.lost(now())
+        before, at = self._patience.seconds, now()
+        self._patience.lost(at, stillness.settled())
         if self._patience.seconds > before:
             logger.warning("this sequencer was given up soon; from now on after %g seconds", self._patience.seconds)
 
