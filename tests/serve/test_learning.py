@@ -151,7 +151,9 @@ def test_the_environment_switches_learning_off(monkeypatch: Any, caplog: Any) ->
 
 
 def test_the_objective_is_a_question_of_bytes() -> None:
-    assert Cache[int, int](max_bytes="1MiB", objective="bytes").learning() is not None
+    learning = Cache[int, int](max_bytes="64KiB", objective="bytes").learning()
+    assert learning is not None
+    assert list(learning.hit_ratios) == ["learned"], "nobody else is watched"
     with pytest.raises(ConfigurationError, match="without max_bytes"):
         Cache(CAPACITY, objective="bytes")
     with pytest.raises(ConfigurationError, match="expected 'objects' or 'bytes'"):

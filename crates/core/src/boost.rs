@@ -67,7 +67,7 @@ pub fn boost(rows: &[Row], targets: &[f32], shape: &Shape, chance: &mut Chance) 
     let differs = |&at: &usize| columns[at].iter().any(|&value| value != columns[at][0]);
     let telling: Vec<usize> = (0..WIDTH).filter(differs).collect();
     let trees = (0..shape.trees).map(|_| grow(&columns, &telling, &mut residuals, shape, chance)).collect();
-    Forest { base, trees }
+    Forest::new(base, trees)
 }
 
 /// The next tree; takes what it explains off the residuals.

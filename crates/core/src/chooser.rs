@@ -235,7 +235,7 @@ mod tests {
     /// A model that expects those to wait longest whose age is above one capacity.
     fn by_age() -> Model {
         let tree = Tree { questions: vec![(0, 110)], leaves: vec![0, 256] };
-        Model::new(Forest { base: 0, trees: vec![tree] }.into())
+        Model::new(Forest::new(0, vec![tree]).into())
     }
 
     #[test]

@@ -193,6 +193,7 @@ impl Contexts {
         }
     }
 
+    #[inline(never)]
     fn note(&mut self, context: Context, now: Time, hit: bool) {
         let trails = self.trails.get_or_insert_with(|| Box::new([[Trail::default(); 256]; VIEWS]));
         for (trails, kind) in trails.iter_mut().zip(context) {

@@ -205,7 +205,7 @@ impl Curve {
         self.kept += 1;
         let keys = self.reuse.len();
         self.turn += usize::from(look.is_popular);
-        if look.is_popular && self.turn % self.measured > 0 {
+        if look.is_popular && !self.turn.is_multiple_of(self.measured) {
             self.reuse.touch(id, weight * look.weight);
         } else {
             let found = self.reuse.access(id, weight * look.weight);

@@ -61,7 +61,7 @@ mod tests {
     use crate::access::mix;
 
     fn accesses(count: u64) -> Arc<Accesses> {
-        let key = |at: u64| if at % 3 == 0 { at } else { mix(at) % (1 + mix(at + 7) % 500) };
+        let key = |at: u64| if at.is_multiple_of(3) { at } else { mix(at) % (1 + mix(at + 7) % 500) };
         let sizes = (0..count).map(|at| 1 + mix(key(at)) % 40).collect();
         Arc::new(Accesses::new((0..count).map(key).collect(), Some(sizes)))
     }

@@ -6,6 +6,7 @@ use crate::context::{Contexts, HINTS, VIEWS};
 use crate::echo::{Echo, FORGOTTEN, NOT_AGAIN};
 use crate::line::{Line, Time};
 use crate::traffic::{Scale, Traffic, byte, float, log};
+use crate::wide::widely;
 
 /// Numbers in a row that a prior reads.
 pub const FEATURES: usize = 27;
@@ -128,9 +129,13 @@ impl View<'_> {
     }
 
     /// The rows of a batch.
-    #[inline]
     #[must_use]
     pub fn columns(&self, lines: &[Line; BATCH]) -> Columns {
+        widely(|| self.tell(lines))
+    }
+
+    #[inline(always)]
+    fn tell(&self, lines: &[Line; BATCH]) -> Columns {
         let times = Times::new(lines, self.now);
         let Times { age, since_first, gaps, .. } = &times;
         let (scale, traffic) = (self.scale, self.traffic);

@@ -1,6 +1,6 @@
 //! The guard of the learned policy: shadow caches see a sample of the keys, some run by classical policies and one
 //! by the predictor. While a classical policy is ahead by more than chance, the cache follows it. Where hits are worth
-//! their weight, a few decide who is ahead, so that nobody is followed: there, a second predictor is tried.
+//! their weight, a few decide who is ahead, so that nobody is followed or watched: there, a second predictor is tried.
 //! Sampled shadows after Waldspurger et al., "Cache modeling and optimization using miniature simulations", ATC 2017.
 
 use crate::access::{Access, Slot};
@@ -34,6 +34,10 @@ const WAITING: usize = 256;
 const PATIENCE: f32 = 4.0;
 /// By what the lead of an expert that did not pay must be larger the next time.
 const DOUBT: f32 = 2.0;
+
+fn experts(objective: Objective) -> &'static [&'static str] {
+    if objective == Objective::Objects { &EXPERTS } else { &[] }
+}
 
 struct Noted {
     access: Access,
@@ -92,7 +96,7 @@ impl Guard {
             entries: history.scale.entries,
             sampled: (share * (1u64 << 32) as f64) as u64,
             waiting: Vec::with_capacity(WAITING),
-            shadows: EXPERTS.iter().map(|name| Shadow::new(name, &shadow)).collect(),
+            shadows: experts(setting.objective).iter().map(|name| Shadow::new(name, &shadow)).collect(),
             mirror: Mirror::new(&shadow, setting.objective.price()),
             rival: setting.objective.other_price().map(|price| (Mirror::new(&shadow, price), Lead::default())),
             leads: Default::default(),
@@ -118,12 +122,8 @@ impl Guard {
             let line = history.residents.at(slot);
             let access = told(line.print, line.weight());
             self.mirror.fill(&access, line);
-            if let Some((rival, _)) = &mut self.rival {
-                rival.fill(&access, line);
-            }
-            for shadow in &mut self.shadows {
-                shadow.fill(line);
-            }
+            self.rival.iter_mut().for_each(|(rival, _)| rival.fill(&access, line));
+            self.shadows.iter_mut().for_each(|shadow| shadow.fill(line));
         }
     }
 
@@ -152,12 +152,12 @@ impl Guard {
         self.leader.map(|leader| EXPERTS[leader])
     }
 
-    /// How the predictor, and then each expert, does.
+    /// How the predictor, and then each expert that may be followed, does.
     pub fn trials(&self) -> Vec<Trial> {
         let ratio = |hits: f32| (self.asked > 0.0).then(|| (hits / self.asked).clamp(0.0, 1.0));
         let learned = Trial { name: "learned", hit_ratio: ratio(self.foreseen) };
-        let expert = |(name, lead): (_, &Lead)| Trial { name, hit_ratio: ratio(self.foreseen + lead.hits) };
-        [learned].into_iter().chain(EXPERTS.into_iter().zip(&self.leads).map(expert)).collect()
+        let expert = |(&name, lead): (_, &Lead)| Trial { name, hit_ratio: ratio(self.foreseen + lead.hits) };
+        [learned].into_iter().chain(experts(self.objective).iter().zip(&self.leads).map(expert)).collect()
     }
 
     /// Notes an access, if its key is a sampled one; little work, so that hits stay cheap.

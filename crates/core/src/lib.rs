@@ -3,6 +3,7 @@
 
 pub mod access;
 mod apprentice;
+mod backlog;
 pub mod batch;
 pub mod boost;
 mod bytes;
@@ -29,6 +30,7 @@ mod lead;
 pub mod learner;
 pub mod line;
 mod list;
+mod lookup;
 pub mod memory;
 pub mod model_file;
 pub mod network;
@@ -62,4 +64,5 @@ pub mod traffic;
 pub mod trainer;
 pub mod trees;
 mod weights;
+mod wide;
 pub mod window;

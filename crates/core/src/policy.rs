@@ -44,8 +44,8 @@ pub trait Policy: Memory + Send {
     /// From now on it learns, if it does, on a thread of its own, and no call waits for that.
     fn learn_elsewhere(&mut self) {}
 
-    /// The same policy as one that learns, if it is.
-    fn learner(&self) -> Option<&dyn Learner> {
+    /// The same policy as one that learns, if it is, with all that it has put off done.
+    fn learner(&mut self) -> Option<&dyn Learner> {
         None
     }
 

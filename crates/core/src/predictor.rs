@@ -6,6 +6,7 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::features::{BATCH, Columns, WIDTH};
+use crate::lookup::Lookup;
 use crate::model_file::decode;
 use crate::prior::Prior;
 
@@ -65,16 +66,24 @@ pub struct Forest {
     pub base: i32,
     /// The trees.
     pub trees: Vec<Tree>,
+    /// The same, to be asked fast.
+    lookup: Lookup,
 }
 
 impl Forest {
+    /// The sum of these.
+    #[must_use]
+    pub fn new(base: i32, trees: Vec<Tree>) -> Self {
+        Self { base, lookup: Lookup::of(&trees), trees }
+    }
+
     /// Scores of a batch.
     #[inline]
     #[must_use]
     pub fn scores(&self, columns: &Columns) -> [i32; BATCH] {
         let mut scores = [self.base; BATCH];
-        for tree in &self.trees {
-            tree.add(columns, &mut scores);
+        if !self.lookup.add(columns, &mut scores) {
+            self.trees.iter().for_each(|tree| tree.add(columns, &mut scores));
         }
         scores
     }
@@ -87,15 +96,14 @@ impl Forest {
             leaves: tree.leaves.iter().map(|&leaf| (f32::from(leaf) * share).round() as i16).collect(),
         };
         let first = self.trees.len().saturating_sub(trees);
-        Self { base: (self.base as f32 * share) as i32, trees: self.trees[first..].iter().map(weaker).collect() }
+        Self::new((self.base as f32 * share) as i32, self.trees[first..].iter().map(weaker).collect())
     }
 
     /// The sum of two.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
-        self.base += other.base;
         self.trees.extend(other.trees);
-        self
+        Self::new(self.base + other.base, self.trees)
     }
 
     /// The forest as bytes, to be stored.
@@ -136,7 +144,7 @@ impl Forest {
             let leaves = next(2 << depth)?.chunks(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
             trees.push(Tree { questions, leaves });
         }
-        rest.is_empty().then_some(Self { base, trees })
+        rest.is_empty().then(|| Self::new(base, trees))
     }
 }
 
@@ -192,15 +200,23 @@ impl Model {
 pub(crate) mod tests {
     use super::*;
     use crate::chance::Chance;
-    use crate::features::{FEATURES, Row, columns};
+    use crate::features::{Row, columns};
 
     /// Trees of random questions and answers.
     pub(crate) fn forest(chance: &mut Chance) -> Forest {
-        let tree = |chance: &mut Chance| Tree {
-            questions: (0..5).map(|_| (chance.below(FEATURES) as u8, chance.below(256) as u8)).collect(),
-            leaves: (0..32).map(|_| chance.below(2000) as i16 - 1000).collect(),
+        deep(chance, 5)
+    }
+
+    /// The same, of so many levels at most.
+    fn deep(chance: &mut Chance, most: usize) -> Forest {
+        let tree = |chance: &mut Chance| {
+            let levels = most - chance.below(2).min(most);
+            Tree {
+                questions: (0..levels).map(|_| (chance.below(WIDTH) as u8, chance.below(256) as u8)).collect(),
+                leaves: (0..1 << levels).map(|_| chance.bits() as i16).collect(),
+            }
         };
-        Forest { base: 17, trees: (0..20).map(|_| tree(chance)).collect() }
+        Forest::new(17, (0..20).map(|_| tree(chance)).collect())
     }
 
     /// The score of one row, one question after the other.
@@ -217,8 +233,8 @@ pub(crate) mod tests {
     #[test]
     fn a_batch_is_scored_as_its_rows_one_by_one() {
         let mut chance = Chance::new(1);
-        for _ in 0..50 {
-            let forest = forest(&mut chance);
+        for round in 0..90 {
+            let forest = deep(&mut chance, round % 9);
             let rows: Vec<Row> = (0..BATCH).map(|_| std::array::from_fn(|_| chance.below(256) as u8)).collect();
             let expected: Vec<i32> = rows.iter().map(|row| score(&forest, row)).collect();
             assert_eq!(forest.scores(&columns(&rows)).to_vec(), expected);

@@ -99,7 +99,7 @@ mod tests {
     /// Rows of ages below and above a threshold, and a model that tells them apart.
     fn batch(rows: Vec<Row>, outcomes: Vec<Outcome>) -> Batch {
         let tree = Tree { questions: vec![(0, 100)], leaves: vec![-256, 512] };
-        let prior = Forest { base: 0, trees: vec![tree] }.into();
+        let prior = Forest::new(0, vec![tree]).into();
         let unseen = (0..rows.len() as u32).collect();
         let model = Arc::new(Model::new(prior));
         let contexts = vec![NO_CONTEXT; rows.len()];

@@ -155,7 +155,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// The policy as one that learns, if it does.
-    pub fn learner(&self) -> Option<&dyn Learner> {
+    pub fn learner(&mut self) -> Option<&dyn Learner> {
         self.policy.learner()
     }
 
@@ -168,13 +168,13 @@ impl<K, V> Store<K, V> {
     }
 
     /// What a policy that learns believes of a key; without a trace, as all looking.
-    pub fn explain(&self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> Option<Explanation> {
+    pub fn explain(&mut self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> Option<Explanation> {
         let slot = self.table.find(id, same).filter(|&slot| !self.lifetimes.is_expired(slot, now));
         self.policy.learner()?.explain(id, slot)
     }
 
     /// Predicted time until the next access of a key, in capacities; infinite where nothing is predicted.
-    pub fn foresee(&self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> f32 {
+    pub fn foresee(&mut self, id: u64, now: Nanos, same: impl FnMut(&K) -> bool) -> f32 {
         self.explain(id, now, same).map_or(f32::INFINITY, |explanation| explanation.reuse)
     }
 

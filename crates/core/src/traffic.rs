@@ -84,7 +84,8 @@ impl Scale {
     /// What remains, after `gap`, of a counter whose logarithm was `count`.
     #[inline(always)]
     pub(crate) fn decayed(&self, which: usize, count: i16, gap: u32) -> i32 {
-        let decay = (float(gap) * self.decays[which]).min((4 * LOG_LIMIT) as f32);
+        let decay = float(gap) * self.decays[which];
+        let decay = if decay < (4 * LOG_LIMIT) as f32 { decay } else { (4 * LOG_LIMIT) as f32 };
         // Adding 2^23 leaves the integer in the low bits of the mantissa.
         i32::from(count) - ((decay + 8_388_608.0).to_bits() & 0x007f_ffff) as i32
     }

@@ -170,7 +170,7 @@ impl Window {
                 return;
             }
         }
-        if self.count % (self.ring.most() / MARKS).max(1) as u64 == 0 {
+        if self.count.is_multiple_of((self.ring.most() / MARKS).max(1) as u64) {
             let (row, accesses, first) = (self.count, self.accesses(tick), self.first());
             self.marks.retain(|mark| mark.row >= first);
             self.marks.push(Mark { row, accesses });

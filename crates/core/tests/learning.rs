@@ -53,12 +53,12 @@ fn store() -> Store<u64, ()> {
     Store::build("learned", &Setting::new(CAPACITY, 1), None).expect("a known policy")
 }
 
-fn learning(store: &Store<u64, ()>) -> Learning {
+fn learning(store: &mut Store<u64, ()>) -> Learning {
     store.learner().expect("it learns").learning()
 }
 
 /// Accesses until `happened`, for a minute at most.
-fn serve_until(store: &mut Store<u64, ()>, happened: impl Fn(&Store<u64, ()>) -> bool) {
+fn serve_until(store: &mut Store<u64, ()>, happened: impl Fn(&mut Store<u64, ()>) -> bool) {
     let (start, mut chance) = (Instant::now(), Chance::new(2));
     for at in 0.. {
         access(store, key(at, &mut chance));
@@ -74,7 +74,7 @@ fn a_live_store_learns_while_it_serves() {
     let mut store = store();
     store.learn_elsewhere();
     serve_until(&mut store, |store| learning(store).fits >= 2);
-    let found = learning(&store);
+    let found = learning(&mut store);
     assert!(found.trees.0 > 0 && found.trees.1 > 0 && found.failures == 0);
     assert!(found.worked > Duration::ZERO && found.samples > 400 && found.memory > 0);
     assert!(found.quality.samples > 0 && found.quality.concordance.is_some_and(|share| share > 0.5), "{found:?}");
@@ -86,7 +86,7 @@ fn what_a_live_store_did_is_repeated_by_its_timetable() {
     live.learn_elsewhere();
     let (mut asked, mut hits) = (Vec::new(), Vec::new());
     let start = Instant::now();
-    while learning(&live).fits < 2 || asked.len() % 5000 != 0 {
+    while learning(&mut live).fits < 2 || asked.len() % 5000 != 0 {
         asked.push(key(asked.len() as u64, &mut chance));
         hits.push(access(&mut live, asked[asked.len() - 1]));
         assert!(start.elapsed() < Duration::from_secs(60), "it never learned twice");
@@ -95,7 +95,7 @@ fn what_a_live_store_did_is_repeated_by_its_timetable() {
     assert!(timetable.len() >= 2);
     replay.student().expect("it learns").learn_as_before(timetable);
     assert!(asked.iter().zip(&hits).all(|(&asked, &hit)| access(&mut replay, asked) == hit));
-    assert_eq!(learning(&replay).fits, learning(&live).fits);
+    assert_eq!(learning(&mut replay).fits, learning(&mut live).fits);
 }
 
 #[test]
@@ -105,11 +105,11 @@ fn what_one_store_learned_another_goes_on_with() {
     serve_until(&mut old, |store| learning(store).fits >= 2);
     let lore = old.learner().expect("it learns").lore().expect("something was learned");
     new.student().expect("it learns").go_on(&lore).expect("it corrects the same prior");
-    let (before, now) = (learning(&old), learning(&new));
+    let (before, now) = (learning(&mut old), learning(&mut new));
     assert_eq!((now.trees, now.fits), (before.trees, 0));
     assert_eq!(new.learner().expect("it learns").lore(), Some(lore.clone()));
     serve_until(&mut new, |store| learning(store).fits >= 1); // and learns by itself, later
-    assert!(learning(&new).samples > 4000);
+    assert!(learning(&mut new).samples > 4000);
     let mut changed = lore.clone();
     changed[40] ^= 1;
     assert!(new.student().expect("it learns").go_on(&changed).is_err());
@@ -124,8 +124,9 @@ fn whoever_comes_back_soon_is_foreseen() {
         access(&mut store, at % 50);
         access(&mut store, 1000 + at);
     }
-    let foresee = |key: u64| store.foresee(mix(key), 0, |&other| other == key);
-    assert!((0..50).all(|key| foresee(key) < foresee(1000 + 19_990)));
+    let mut foresee = |key: u64| store.foresee(mix(key), 0, |&other| other == key);
+    let last = foresee(1000 + 19_990);
+    assert!((0..50).all(|key| foresee(key) < last));
     assert!(foresee(9_999_999).is_infinite());
 }
 
@@ -147,10 +148,10 @@ fn looking_changes_nothing() {
         let asked = key(at, &mut chance);
         assert_eq!(access(&mut watched, asked), access(&mut alone, key(at, &mut same)), "access {at}");
         watched.explain(mix(asked), 0, |&other| other == asked);
-        learning(&watched);
+        learning(&mut watched);
     }
-    assert_eq!(learning(&watched), learning(&alone));
-    assert!(learning(&alone).fits > 0);
+    assert_eq!(learning(&mut watched), learning(&mut alone));
+    assert!(learning(&mut alone).fits > 0);
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn residents_and_ghosts_are_explained_and_strangers_are_not() {
     }
     assert!(seen[0] > 700 && seen[1] == 200, "{seen:?}");
     assert_eq!(store.explain(mix(5000), 0, |&other| other == 5000), None);
-    let classical = Store::<u64, ()>::build("lru", &Setting::new(9, 1), None).expect("a known policy");
+    let mut classical = Store::<u64, ()>::build("lru", &Setting::new(9, 1), None).expect("a known policy");
     assert!(classical.learner().is_none() && classical.explain(1, 0, |_| true).is_none());
 }
 

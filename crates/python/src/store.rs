@@ -90,7 +90,7 @@ impl Store {
         }
         let aging = Aging { ttl: ttl.map_or(FOREVER, convert::nanos), stale_ttl: convert::nanos(stale_ttl), jitter };
         let has_aged = AtomicBool::new(aging.ttl != FOREVER);
-        let learns = shards.iter().next().is_some_and(|shard| shard.store.learner().is_some());
+        let learns = shards.iter().next().is_some_and(|mut shard| shard.store.learner().is_some());
         let tells_contexts = learns || recorder.is_some();
         let started = Instant::now();
         Ok(Self { shards, aging, has_aged, started, clock, weigher, listener, recorder, tells_contexts, capacity })
@@ -289,7 +289,7 @@ impl Store {
 
     /// What the first shard has learned, for another cache to go on with; None if that is nothing.
     fn _lore<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let shard = self.shards.iter().next().expect("there is a shard");
+        let mut shard = self.shards.iter().next().expect("there is a shard");
         shard.store.learner()?.lore().map(|lore| PyBytes::new(py, &lore))
     }
 
@@ -300,7 +300,7 @@ impl Store {
 
     /// How far the policy of a shard has learned; None for policies that do not.
     fn _learning<'py>(&self, py: Python<'py>, shard: usize) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let found = self.shards.iter().nth(shard).and_then(|shard| Some(shard.store.learner()?.learning()));
+        let found = self.shards.iter().nth(shard).and_then(|mut shard| Some(shard.store.learner()?.learning()));
         found.map(|learning| insight::learning(py, &learning)).transpose()
     }
 
@@ -318,7 +318,7 @@ impl Store {
 
     /// The turns at which each lesson of the first shard began and counted; None in place of a turn that never came.
     fn _timetable(&self) -> Vec<(u64, Option<u64>)> {
-        let shard = self.shards.iter().next().expect("there is a shard");
+        let mut shard = self.shards.iter().next().expect("there is a shard");
         shard.store.learner().map(|learner| insight::turns(learner.timetable())).unwrap_or_default()
     }
 

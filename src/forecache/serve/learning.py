@@ -39,7 +39,8 @@ class Learning:
     """How far a cache has learned, how good its predictions are, and what that costs."""
 
     decides: str  # who chooses what leaves: 'learned', or the policy that is followed because it does better
-    hit_ratios: Mapping[str, float | None]  # of small copies of the cache, by policy, lately; what the choice rests on
+    # Of small copies of the cache, by policy, lately: what the choice rests on; of none but learned for 'bytes'.
+    hit_ratios: Mapping[str, float | None]
     samples: int  # predictions whose outcome was or is waited for
     fits: int  # models learned so far
     failed_fits: int  # of which nothing came; the cache went on with the model it had

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{Policy, Setting};
 use crate::access::{Access, Slot};
+use crate::backlog::{Backlog, Hit};
 use crate::chance::Chance;
 use crate::chooser::{Candidates, Chooser};
 use crate::context::Habits;
@@ -53,6 +54,8 @@ impl Fitted {
 
 pub struct Learned {
     setting: Setting,
+    /// Hits that all else does not know of yet.
+    backlog: Backlog,
     history: History,
     trainer: Trainer,
     school: School<Fitted>,
@@ -78,6 +81,7 @@ impl Learned {
         let history = History::new(if is_prepared { setting.capacity as usize } else { FIRST_SIZE });
         Self {
             setting: *setting,
+            backlog: Backlog::default(),
             guard: is_prepared.then(|| Guard::new(setting, &history)),
             is_guarded: true,
             history,
@@ -93,17 +97,42 @@ impl Learned {
         }
     }
 
-    /// Shows the access to the guard, and follows its advice; only misses cause work.
-    fn observe(&mut self, print: u32, weight: u64, slot: Option<Slot>) {
-        let Some(guard) = &mut self.guard else { return };
-        guard.note(print, weight, slot);
-        if slot.is_none() {
-            let before = guard.leader();
-            guard.judge(&self.history, &self.model);
-            self.chooser.set_price(guard.price());
-            if guard.leader() != before {
-                self.expert = guard.leader().map(|name| Shadow::of_all(name, &self.setting, &self.history));
+    /// Takes note of the hits so far, which whatever reads the history has to know of.
+    #[inline]
+    fn catch_up(&mut self) {
+        if !self.backlog.is_empty() {
+            self.note_hits();
+        }
+    }
+
+    #[inline(never)]
+    fn note_hits(&mut self) {
+        for at in 0..self.backlog.len() {
+            let Hit { slot, weight } = self.backlog.at(at);
+            let line = self.history.hit(slot);
+            let print = line.print;
+            if line.sample != 0 {
+                self.trainer.close(line, line.last);
             }
+            if let Some(expert) = &mut self.expert {
+                expert.hits(&told(print, weight));
+            }
+            if let Some(guard) = &mut self.guard {
+                guard.note(print, weight, Some(slot));
+            }
+        }
+        self.backlog.clear();
+    }
+
+    /// Shows a miss to the guard, and follows its advice.
+    fn observe(&mut self, print: u32, weight: u64) {
+        let Some(guard) = &mut self.guard else { return };
+        guard.note(print, weight, None);
+        let before = guard.leader();
+        guard.judge(&self.history, &self.model);
+        self.chooser.set_price(guard.price());
+        if guard.leader() != before {
+            self.expert = guard.leader().map(|name| Shadow::of_all(name, &self.setting, &self.history));
         }
     }
 
@@ -159,13 +188,13 @@ impl Learned {
         let row = row(&candidates.columns, at);
         self.trainer.sample(line, row, now);
         self.note(row, last);
-        if self.chance.draw() < GHOST_SAMPLES {
-            if let Some(mut ghost) = self.history.draw_ghost(&mut self.chance) {
-                let row = self.history.view().row(&ghost);
-                self.trainer.sample(&mut ghost, row, now);
-                self.history.set_ghost(ghost);
-                self.note(row, ghost.last);
-            }
+        if self.chance.draw() < GHOST_SAMPLES
+            && let Some(mut ghost) = self.history.draw_ghost(&mut self.chance)
+        {
+            let row = self.history.view().row(&ghost);
+            self.trainer.sample(&mut ghost, row, now);
+            self.history.set_ghost(ghost);
+            self.note(row, ghost.last);
         }
         self.learn();
     }
@@ -193,12 +222,13 @@ impl Learned {
 
 impl Policy for Learned {
     fn miss(&mut self, access: &Access) {
+        self.catch_up();
         let line = self.history.miss(access.id, access.weight, access.context);
         let Line { print, sample, .. } = *line;
         if sample != 0 {
             self.trainer.close(&mut self.history.incoming, self.history.now);
         }
-        self.observe(print, access.weight, None);
+        self.observe(print, access.weight);
         if let Some(expert) = &mut self.expert {
             expert.hits(&told(print, access.weight));
         }
@@ -212,20 +242,16 @@ impl Policy for Learned {
         }
     }
 
+    #[inline(always)]
     fn hit(&mut self, slot: Slot, access: &Access) {
-        let now = self.history.now.wrapping_add(1);
-        let line = self.history.hit(slot);
-        let print = line.print;
-        if line.sample != 0 {
-            self.trainer.close(line, now);
+        self.history.residents.expect(slot);
+        if self.backlog.add(Hit { slot, weight: access.weight }) {
+            self.note_hits();
         }
-        if let Some(expert) = &mut self.expert {
-            expert.hits(&told(print, access.weight));
-        }
-        self.observe(print, access.weight, Some(slot));
     }
 
     fn evict(&mut self, incoming: &Access) -> Option<Slot> {
+        self.catch_up();
         self.settle();
         let spare = self.chooser.spare(&self.history.residents);
         if spare.is_some() {
@@ -244,6 +270,7 @@ impl Policy for Learned {
     }
 
     fn remove(&mut self, slot: Slot) {
+        self.catch_up();
         self.history.evict(slot);
     }
 
@@ -251,11 +278,13 @@ impl Policy for Learned {
         self.school = School::elsewhere();
     }
 
-    fn learner(&self) -> Option<&dyn Learner> {
+    fn learner(&mut self) -> Option<&dyn Learner> {
+        self.catch_up();
         Some(self)
     }
 
     fn student(&mut self) -> Option<&mut dyn Student> {
+        self.catch_up();
         Some(self)
     }
 }
