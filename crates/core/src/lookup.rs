@@ -12,32 +12,38 @@ const LEVELS: (usize, usize) = (6, 5);
 /// Leaves that one register holds.
 const LEAVES: usize = 16;
 
-/// The same tree, with its leaves taken apart.
+/// The same tree, with its leaves taken apart; four cache lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C, align(64))]
 struct Flat {
+    /// For sixteen leaves each their lower bytes, then their upper ones; where no feature is above its threshold comes last.
+    leaves: [[u8; 2 * LEAVES]; (1 << LEVELS.0) / LEAVES],
+    /// Of each level, for every candidate; nothing is above the threshold of a level that there is not.
+    thresholds: [[u8; BATCH]; LEVELS.0],
+    features: [u8; LEVELS.0],
     is_deep: bool,
-    /// Feature and threshold of each level; nothing is above the threshold of a level that there is not.
-    questions: [(u8, u8); LEVELS.0],
-    /// For sixteen leaves each their lower bytes, then their upper ones.
-    leaves: [[u8; 2 * LEAVES]; 1 << LEVELS.0 >> 4],
 }
 
 impl Flat {
     fn of(tree: &Tree) -> Option<Self> {
-        let mut flat = Self {
-            is_deep: tree.questions.len() > LEVELS.1,
-            questions: [(0, u8::MAX); LEVELS.0],
-            leaves: [[0; 2 * LEAVES]; 1 << LEVELS.0 >> 4],
-        };
-        flat.questions.get_mut(..tree.questions.len())?.copy_from_slice(&tree.questions);
-        for (at, leaf) in tree.leaves.iter().enumerate() {
-            let [low, high] = leaf.to_le_bytes();
-            let register = flat.leaves.get_mut(at / LEAVES)?;
-            register[at % LEAVES] = low;
-            register[LEAVES + at % LEAVES] = high;
+        let is_deep = tree.questions.len() > LEVELS.1;
+        let levels = if is_deep { LEVELS.0 } else { LEVELS.1 };
+        let mut questions = [(0, u8::MAX); LEVELS.0];
+        questions.get_mut(..tree.questions.len())?.copy_from_slice(&tree.questions);
+        let mut leaves = [[0; 2 * LEAVES]; (1 << LEVELS.0) / LEAVES];
+        for place in 0..1usize << levels {
+            let answers = (!place << (usize::BITS as usize - levels)).reverse_bits();
+            let leaf = tree.leaves.get(answers).copied().unwrap_or_default();
+            let register = &mut leaves[place / LEAVES];
+            [register[place % LEAVES], register[LEAVES + place % LEAVES]] = leaf.to_le_bytes();
         }
-        let known = flat.questions.iter().all(|&(feature, _)| (feature as usize) < WIDTH);
-        known.then_some(flat)
+        let known = questions.iter().all(|&(feature, _)| (feature as usize) < WIDTH);
+        known.then_some(Self {
+            is_deep,
+            features: questions.map(|(feature, _)| feature),
+            thresholds: questions.map(|(_, threshold)| [threshold; BATCH]),
+            leaves,
+        })
     }
 }
 
@@ -67,11 +73,10 @@ impl Lookup {
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m128i, __m256i, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_or_si128, _mm_set1_epi8,
-        _mm_setzero_si128, _mm_subs_epu8, _mm_unpackhi_epi8, _mm_unpacklo_epi8, _mm256_add_epi32, _mm256_adds_epu8,
-        _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cvtepi16_epi32, _mm256_extracti128_si256,
-        _mm256_loadu_si256, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
-        _mm256_storeu_si256, _mm256_xor_si256,
+        __m128i, __m256i, _mm_add_epi8, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_setzero_si128, _mm_sub_epi8,
+        _mm_unpackhi_epi8, _mm_unpacklo_epi8, _mm256_add_epi32, _mm256_adds_epu8, _mm256_broadcastsi128_si256,
+        _mm256_castsi256_si128, _mm256_cvtepi16_epi32, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_or_si256,
+        _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_storeu_si256, _mm256_xor_si256,
     };
 
     use super::{BATCH, Columns, Flat, LEAVES, LEVELS};
@@ -104,12 +109,13 @@ mod avx2 {
     #[target_feature(enable = "avx2")]
     fn ask<const QUESTIONS: usize, const REGISTERS: usize>(tree: &Flat, columns: &Columns) -> [__m128i; 2] {
         let mut places = _mm_setzero_si128();
-        for (level, &(feature, threshold)) in tree.questions[..QUESTIONS].iter().enumerate() {
-            // SAFETY: a feature has sixteen values, and any address will do.
-            let values = unsafe { _mm_loadu_si128(columns[feature as usize].as_ptr().cast()) };
-            let above = _mm_subs_epu8(values, _mm_set1_epi8(threshold.cast_signed()));
-            let is_not = _mm_cmpeq_epi8(above, _mm_setzero_si128());
-            places = _mm_or_si128(places, _mm_andnot_si128(is_not, _mm_set1_epi8(1 << level)));
+        for (&feature, threshold) in tree.features[..QUESTIONS].iter().zip(&tree.thresholds) {
+            let values = &columns[feature as usize];
+            // SAFETY: both are of sixteen bytes, and any address will do.
+            let [values, threshold] = [values, threshold].map(|it| unsafe { _mm_loadu_si128(it.as_ptr().cast()) });
+            let least = _mm_min_epu8(values, threshold);
+            let is_not_above = _mm_cmpeq_epi8(values, least); // -1 where that is so
+            places = _mm_sub_epi8(_mm_add_epi8(places, places), is_not_above);
         }
         let places = _mm256_broadcastsi128_si256(places);
         let mut found = _mm256_setzero_si256();
