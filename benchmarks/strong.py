@@ -2,6 +2,7 @@
 
 On a server of its own with `fsync` on, with sequencers and readers as processes of their own. One client updates one of
 100 rows at a time, and commits; ways take turns. "Database alone" is the same server while commits do not wait for us.
+"Does nothing" is a standby that acknowledges each commit as soon as its bytes are there: what is left to gain.
 Two readers read the same rows at random, with a pause of 1 ms after each, at level `strong`; shares are of what they
 read while commits waited. In a takeover the sequencer that leads is killed or stopped while the client commits without
 a pause: what is counted is the longest time between two commits that returned after that.
@@ -23,6 +24,7 @@ from typing import Any
 import forecache
 from benchmarks.following import milliseconds
 from benchmarks.harness import Peers, Table, parser, report
+from benchmarks.idle_standby import NAME, standing_by
 from forecache.serve.tiers.valkey import ValkeyTier
 from forecache.show.servers import Sequencer
 from tests.coherence.strong import Setting, until
@@ -94,6 +96,7 @@ def waits(setting: Setting, connection: Any, rounds: int, times: int) -> tuple[l
     lines, shares = [], []
     for number in (0, 2):
         alone: list[float] = []
+        idle: list[float] = []
         waiting: list[float] = []
         with ExitStack() as stack:
             switch(setting, "forecache")
@@ -102,6 +105,10 @@ def waits(setting: Setting, connection: Any, rounds: int, times: int) -> tuple[l
             for _ in range(rounds):
                 switch(setting, "")
                 alone += commit(connection, times)
+                with standing_by(setting.url):
+                    switch(setting, NAME)
+                    idle += commit(connection, times)
+                    switch(setting, "")
                 switch(setting, "forecache")
                 if readers is not None:
                     readers.counts()
@@ -109,9 +116,9 @@ def waits(setting: Setting, connection: Any, rounds: int, times: int) -> tuple[l
                 if readers is not None:
                     counts = [sum(pair) for pair in zip(counts, readers.counts(), strict=True)]
         own = milliseconds(alone)[0]
-        for name, found in ((f"database alone, {number} readers", alone), (f"synchronous, {number} readers", waiting)):
+        for name, found in (("database alone", alone), ("a standby that does nothing", idle), ("synchronous", waiting)):
             line = milliseconds(found)
-            lines.append([name, *(f"{part:.2f}" for part in line), f"{line[0] / own:.2f}"])
+            lines.append([f"{name}, {number} readers", *(f"{part:.2f}" for part in line), f"{line[0] / own:.2f}"])
         if readers is not None:
             rate = len(waiting) / sum(waiting)
             shares.append([f"{number}", f"{rate:,.0f}", f"{counts[0]:,}", f"{counts[1] / counts[0]:.3f}"])

@@ -11,7 +11,7 @@ from typing import Final
 from forecache import _core
 from forecache._core import now
 from forecache.coherence.beacons.reader import Drop, Effect, Flush, Prove, Reader, Ticket
-from forecache.coherence.beacons.shard import Reading
+from forecache.coherence.beacons.shard import Entry, Reading
 from forecache.coherence.changes import EVERY, Change
 from forecache.coherence.level import Level
 from forecache.coherence.token import Token, differs
@@ -23,7 +23,7 @@ from forecache.serve.tiers.beacons import distrust, entries_of, key_of
 from forecache.serve.tiers.lane import Lane, LaneError
 from forecache.serve.tiers.routes import Node
 from forecache.serve.tiers.valkey import ValkeyTier
-from forecache.serve.vouching import Vouching
+from forecache.serve.vouching import Following, Vouching
 
 __all__ = ["BeaconWatch"]
 
@@ -201,7 +201,7 @@ class BeaconWatch:
 
     def _follow(self, server: int, stop: threading.Event) -> None:
         """One server or cluster, until told to stop."""
-        lanes: dict[Node, tuple[Lane, dict[int, int]]] = {}
+        lanes: dict[Node, Following] = {}
         missing = dict.fromkeys(self._routes.shards_of(server))
         retry_at = UNKNOWN
         while not stop.is_set():
@@ -209,23 +209,23 @@ class BeaconWatch:
                 retry_at = now() + RETRY_SECONDS
                 self._connect(server, lanes, missing)
             is_more = self._poll_all(lanes, missing)
-            if not is_more and not self._hear(server, lanes):
+            until = now() + POLL_SECONDS
+            if not is_more and not self._vouching.hear(until, server, lanes, self._readers, self._hear):
                 leads = any(self._readers[shard].epoch for shard in self._routes.shards_of(server))
                 stop.wait(POLL_SECONDS if leads else IDLE_SECONDS)
         self._vouching.close(server)
         for lane, _ in lanes.values():
             lane.close()
 
-    def _hear(self, server: int, lanes: Iterable[Node]) -> bool:
-        """Waits until a commit waits for us, and drops what it wrote; False if it must be waited otherwise."""
-        told = self._vouching.pause(server, next(iter(lanes), None), POLL_SECONDS)
-        for shard, epoch, entry in told or ():
-            with self._lock:
-                self._carry_out(shard, self._readers[shard].heard(epoch, entry))
-            self._vouching.applied(shard, [entry])  # is told with the next request, which follows at once
-        return told is not None
+    def _hear(self, shard: int, epoch: str, entry: Entry) -> bool:
+        """An entry that was published; whether it is the next, or is known."""
+        reader = self._readers[shard]
+        with self._lock:
+            self._carry_out(shard, reader.heard(epoch, entry))
+        self._vouching.applied(shard, [entry])
+        return reader.epoch == epoch and reader.position >= entry.number
 
-    def _connect(self, server: int, lanes: dict[Node, tuple[Lane, dict[int, int]]], missing: dict[int, None]) -> None:
+    def _connect(self, server: int, lanes: dict[Node, Following], missing: dict[int, None]) -> None:
         """Connects to the nodes that have what is missing."""
         for shard in list(missing):
             try:
@@ -239,7 +239,7 @@ class BeaconWatch:
                 lanes[node][1][shard] = self._readers[shard].connected()
             del missing[shard]
 
-    def _poll_all(self, lanes: dict[Node, tuple[Lane, dict[int, int]]], missing: dict[int, None]) -> bool:
+    def _poll_all(self, lanes: dict[Node, Following], missing: dict[int, None]) -> bool:
         """Asks all nodes; whether there is more to come."""
         is_more = False
         for node, (lane, connections) in list(lanes.items()):

@@ -7,7 +7,7 @@ import secrets
 import select
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -199,29 +199,39 @@ class Leading:
     def __init__(self, machine: Sequencer, source: ChangeSource, lanes: Lanes, *, past: str) -> None:
         """Between a source that is open, and lanes to the shards; of which past it tells, the shards are told."""
         self._machine, self._source, self._lanes, self._past = machine, source, lanes, past
+        self._polled_at = float("-inf")
+        self._awaited: tuple[list[int], select.poll] = [], select.poll()
         self.sampler: ThreadPoolExecutor | None = None  # asks in its stead, where commits would wait meanwhile
         self._sampling: tuple[bytes, Future[Snapshot]] | None = None
 
     def step(self, named: Callable[[Iterable[Commit | Message]], list[Commit | Message]]) -> None:
-        """One round: what the database tells, what the shards answer, and what is due."""
+        """One round: what the shards answer, for which commits may wait, what the database tells, and what is due."""
         machine, lanes = self._machine, self._lanes
-        seconds = self._wait(POLL_SECONDS)
-        is_behind = lanes.waiting > MOST_WAITING
-        items: list[Commit | Message] = []
-        if is_behind:
-            lanes.wait(POLL_SECONDS)
-        else:
-            items = self._source.poll(seconds)
+        ready = self._wait(POLL_SECONDS)
+        for shard in lanes.connected():
+            self.carry_out(machine.connected(shard))
+        for shard, answer in lanes.answers(ready):
+            self.carry_out(machine.lost(shard) if answer is None else machine.answered(shard, *answer_of(answer)))
+        for told in lanes.heard(ready):
+            self.carry_out(machine.applied(*told))
+        items = self._poll(ready)
         self._take_sample(items)
         if items:
             self.carry_out(machine.told(named(items)))
-        for shard in lanes.connected():
-            self.carry_out(machine.connected(shard))
-        for shard, answer in lanes.answers():
-            self.carry_out(machine.lost(shard) if answer is None else machine.answered(shard, *answer_of(answer)))
-        for told in lanes.heard():
-            self.carry_out(machine.applied(*told))
         self.carry_out(machine.tick(now()))
+
+    def _poll(self, ready: Collection[int] | None) -> list[Commit | Message]:
+        """What the database tells: when it says something, and else now and then."""
+        if self._lanes.waiting > MOST_WAITING:
+            self._lanes.wait(POLL_SECONDS)
+            return []
+        if ready is None:
+            return self._source.poll(POLL_SECONDS)
+        at = now()
+        if self._source.fileno() not in ready and at < self._polled_at + POLL_SECONDS:  # type: ignore[attr-defined]
+            return []
+        self._polled_at = at
+        return self._source.poll(0.0)
 
     def _take_sample(self, items: Iterable[Commit | Message]) -> None:
         """What the sampler was shown, if it was; for the message of its sample it is waited."""
@@ -232,13 +242,17 @@ class Leading:
             self._sampling = None
             self.carry_out(self._machine.sampled(content, sample.result()))
 
-    def _wait(self, seconds: float) -> float:
-        """Waits for whoever says something first; how long the database may be waited for after that."""
+    def _wait(self, seconds: float) -> Collection[int] | None:
+        """Waits for whoever says something first, and tells who does; None if that cannot be known of the database."""
         fileno = getattr(self._source, "fileno", None)
         if fileno is None:
-            return seconds
-        select.select([fileno(), *self._lanes.filenos()], [], [], seconds)
-        return 0.0
+            return None
+        numbers = [fileno(), *self._lanes.filenos()]
+        if numbers != self._awaited[0]:
+            self._awaited = numbers, select.poll()
+            for number in numbers:
+                self._awaited[1].register(number, select.POLLIN)
+        return {number for number, _ in self._awaited[1].poll(seconds * 1000)}
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
         """In their order; what follows from one comes before the next."""

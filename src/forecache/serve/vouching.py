@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -15,10 +15,13 @@ from forecache.serve.tiers.ears import Ear
 from forecache.serve.tiers.lane import Lane, LaneError
 from forecache.serve.tiers.routes import Node, Routes
 
-__all__ = ["Vouching"]
+__all__ = ["Following", "Vouching"]
 
 RETRY_SECONDS: Final = 0.5  # after a connection failed
 UNKNOWN: Final = float("-inf")
+
+Following = tuple[Lane, dict[int, int]]  # a connection, and by shard the number under which its reader knows it
+Drops = Callable[[int, str, Entry], bool]  # an entry of a shard's epoch, and tells whether it was the next, or known
 
 
 class Vouching:
@@ -63,13 +66,13 @@ class Vouching:
             layout = self._routes.layout(shard)
             requests.append(poll(layout, position, reader=name, epoch=epoch, request=self._requests))
         lane.send([*tells, *requests])
-        for _ in tells:
-            lane.receive()
+        while lane.waiting > len(requests):
+            lane.receive()  # what was told, now and since the last request
 
     def tell(self, lane: Lane, shards: Iterable[int], readers: Sequence[Reader]) -> None:
-        """Lets shards know at once what they are to know."""
-        if self._to_tell:
-            lane.ask(self._tells(shards, readers))
+        """Lets shards know at once what they are to know; that they heard it comes before the next answer."""
+        if self._to_tell and (tells := self._tells(shards, readers)):
+            lane.send(tells)
 
     def _tells(self, shards: Iterable[int], readers: Sequence[Reader]) -> list[tuple[Any, ...]]:
         told = self._to_tell.intersection(shards)
@@ -77,7 +80,27 @@ class Vouching:
         layout = self._routes.layout
         return [tell(layout(shard), readers[shard].epoch, self._name, readers[shard].position) for shard in told]
 
-    def pause(self, server: int, node: Node | None, seconds: float) -> list[tuple[int, str, Entry]] | None:
+    def hear(
+        self, until: float, server: int, lanes: Mapping[Node, Following], readers: Sequence[Reader], drop: Drops
+    ) -> bool:
+        """Drops what commits wrote that wait for us, and says so at once.
+
+        Returns:
+            True when it is time to ask for the log, or something is missing of it; False if it must be waited
+            otherwise.
+        """
+        while (seconds := until - now()) > 0:
+            told = self._pause(server, next(iter(lanes), None), seconds)
+            if told is None:
+                return False
+            if not all([drop(*each) for each in told]):  # noqa: C419 - each of them
+                break
+            for lane, shards in lanes.values():
+                with suppress(LaneError):  # as the next request will find
+                    self.tell(lane, shards, readers)
+        return True
+
+    def _pause(self, server: int, node: Node | None, seconds: float) -> list[tuple[int, str, Entry]] | None:
         """Waits until a server says that something is held, but not longer; None if it must be waited otherwise.
 
         Returns:

@@ -146,12 +146,13 @@ class Stream:
         """
         with translated(self._name):
             self._report_in_time()
+            if seconds <= 0:
+                self._wire.consume_input()
             found = self._drain()
-            if not found and self._selector.select(max(0.0, min(seconds, self._silence / REPORTS_IN_SILENCE))):
+            if not found and seconds > 0:
+                self._selector.select(min(seconds, self._silence / REPORTS_IN_SILENCE))
                 self._wire.consume_input()
                 found = self._drain()
-            if not found:
-                self._wire.consume_input()
             if not found and time.monotonic() - self._heard > self._silence:
                 raise OriginUnavailableError(f"{self._name} was silent for {self._silence:g} seconds")
         return map(self._interpret, found)

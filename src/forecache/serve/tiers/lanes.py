@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, Self
 
@@ -36,6 +36,7 @@ class Lanes:
         self.routes = routes
         self._hears = hears
         self._ears: dict[int, Ear] = {}
+        self._channels: dict[int, dict[bytes, int]] = {}  # of servers: their shards
         self._pool = ThreadPoolExecutor(max(1, len(list(routes.servers()))), thread_name_prefix="forecache-lanes")
         self._open: list[Open] = []
         self._of: dict[int, Open] = {}
@@ -71,7 +72,8 @@ class Lanes:
 
     def connected(self) -> Iterator[int]:
         """Shards that have a new connection."""
-        self._try()
+        if self._wanted:
+            self._try()
         for server, job in list(self._jobs.items()):
             if not job.done():
                 continue
@@ -104,15 +106,19 @@ class Lanes:
             except LaneError:
                 self._lose(opened)
 
-    def heard(self) -> Iterator[tuple[int, str, str, int]]:
-        """Shards; an epoch there, who reads strongly, and up to which entry he has dropped, and holds, everything."""
+    def heard(self, ready: Collection[int] | None = None) -> Iterator[tuple[int, str, str, int]]:
+        """Shards; an epoch there, who reads strongly, and up to which entry he has dropped, and holds, everything.
+
+        Args:
+            ready: numbers of files that can be read, if that is known.
+        """
         for server, ear in list(self._ears.items()):
+            if ready is not None and ear.fileno() not in ready:
+                continue
             try:
                 for channel, content in ear.heard():
                     epoch, reader, position = content.decode().split("|")
-                    shards = self.routes.shards_of(server)
-                    shard = next(each for each in shards if self.routes.layout(each).readers() == channel)
-                    yield shard, epoch, reader, int(position)
+                    yield self._channels[server][channel], epoch, reader, int(position)
             except LaneError:
                 ear.close()
                 del self._ears[server]
@@ -122,11 +128,16 @@ class Lanes:
         lanes = [opened.lane.fileno() for opened in self._open]
         return [number for number in (*lanes, *(ear.fileno() for ear in self._ears.values())) if number >= 0]
 
-    def answers(self) -> Iterator[tuple[int, Any]]:
-        """Answers that are there, and None for each shard whose connection was lost."""
+    def answers(self, ready: Collection[int] | None = None) -> Iterator[tuple[int, Any]]:
+        """Answers that are there, and None for each shard whose connection was lost.
+
+        Args:
+            ready: numbers of files that can be read, if that is known.
+        """
         for opened in list(self._open):
+            is_due = ready is None or opened.lane.fileno() in ready
             try:
-                while opened.sent and opened.lane.is_ready():
+                while is_due and opened.sent and opened.lane.is_ready():
                     answer = opened.lane.receive()
                     yield opened.sent.popleft()[0], answer
             except LaneError:
@@ -176,7 +187,8 @@ class Lanes:
                 except LaneError:
                     self.routes.forget(server)
             if self._hears and made and server not in self._ears:
-                channels = {self.routes.layout(shard).readers() for shard in self.routes.shards_of(server)}
+                channels = {self.routes.layout(shard).readers(): shard for shard in self.routes.shards_of(server)}
+                self._channels[server] = channels
                 self._ears[server] = Ear(self.routes.connect(next(iter(nodes))), channels)
         except LaneError:
             self.routes.forget(server)
