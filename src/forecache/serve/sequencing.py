@@ -136,8 +136,6 @@ class Sequencing:
                     self._lose(stillness)
                     raise
         finally:
-            machine, self._machine = self._machine, None
-            self._evaded += 0 if machine is None else machine.evaded
             self._source.close()
 
     def _lead_over(self, identity: Identity, stop: threading.Event) -> bool:
@@ -159,8 +157,13 @@ class Sequencing:
                 leading.sampler = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="forecache-sample"))
             leading.carry_out([*machine.source_opened(identity, taken_at), *machine.start()])
             self._machine = machine
-            while not (stop.is_set() or machine.stopped or self._patience.is_over(now())):
-                leading.step(self._named)
+            try:
+                while not (stop.is_set() or machine.stopped or self._patience.is_over(now())):
+                    leading.step(self._named)
+            finally:  # at once, since another may lead already
+                self._machine = None
+                self._evaded += machine.evaded
+                self._source.close()
         if machine.stopped:
             logger.warning("this sequencer steps back: %s", machine.stopped)
         return not machine.stopped
