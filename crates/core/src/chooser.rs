@@ -1,6 +1,8 @@
 //! The choice of who leaves: of fifteen residents and the incoming, the one predicted to be needed last. One batch
 //! serves two evictions; the second goes to the runner-up, if nobody has touched it since. The next best are among the
 //! fifteen of the next batch, the others are drawn at random. Where weights cost something, it is the best of two batches.
+//! So every other newcomer is let in without being compared, which finds out what is thought of too poorly, and costs
+//! where all come back in turn; a strict choice lets in none that would hardly be.
 //! Random candidates after Psounis & Prabhakar, "Efficient randomized web-cache replacement schemes", `ToN` 10(4), 2002.
 
 use crate::access::Slot;
@@ -8,6 +10,7 @@ use crate::chance::Chance;
 use crate::features::{BATCH, Columns};
 use crate::history::History;
 use crate::line::{Line, Time};
+use crate::manner::Manner;
 use crate::predictor::Model;
 use crate::residents::Residents;
 
@@ -16,48 +19,11 @@ const DRAWN: usize = BATCH - 1;
 /// Next best that a choice leaves to the next, the runner-up first.
 const SHORTLIST: usize = 3;
 
+/// How much before the newcomer a resident may be expected that leaves in a strict choice without being compared with
+/// the next one: a tenth of an octave.
+const HARDLY: i32 = 24;
 /// Above all differences of scores.
 const WANTED: i32 = 1 << 13;
-
-/// What is to be as large as possible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Objective {
-    /// The number of hits: an entry costs its weight for as long as it waits.
-    Objects,
-    /// The weight of hits: what an entry costs and what it brings grow alike.
-    Bytes,
-}
-
-/// How much of a weight's logarithm counts, of 256. Not all: waits differ more than predictions of them do, which
-/// keep to the middle where they cannot tell, while weights are known.
-const PRICE: i32 = 128;
-/// The same where hits are to weigh much; see [`Objective::other_price`].
-const DOUBTED: i32 = 100;
-
-/// What weighing more adds to a score: so much of the weight's logarithm, of 256.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Price(i32);
-
-impl Price {
-    /// What is added for the weight of an entry.
-    #[inline]
-    pub fn of(self, line: &Line) -> i32 {
-        line.log_weight() * self.0 / 256
-    }
-}
-
-impl Objective {
-    /// The price to begin with.
-    pub fn price(self) -> Price {
-        Price(if self == Self::Objects { PRICE } else { DOUBTED })
-    }
-
-    /// The price to try beside it, if any. A hit of weight is worth its weight, so that none should count; but where
-    /// predictions are poor, light entries bring more than heavy ones all the same, which only a trial can tell.
-    pub fn other_price(self) -> Option<Price> {
-        (self == Self::Bytes).then_some(Price(0))
-    }
-}
 
 /// What a batch looked like.
 pub struct Candidates {
@@ -78,6 +44,12 @@ struct Compared {
 impl Compared {
     fn highest(&self) -> i32 {
         self.scores.into_iter().max().expect("a batch is not empty")
+    }
+
+    /// Whether a resident is expected after the incoming, or hardly before it.
+    fn is_late(&self, slot: Slot) -> bool {
+        let at = self.candidates.slots.iter().position(|&drawn| drawn == slot);
+        at.is_some_and(|at| self.scores[at] >= self.scores[DRAWN] - HARDLY)
     }
 
     /// Who leaves, or `None` for the incoming, and the next best residents. Of equals the incoming yields, then who
@@ -106,9 +78,11 @@ type Shortlist = [Option<(Slot, Time)>; SHORTLIST];
 
 /// What one choice leaves to the next.
 pub struct Chooser {
-    price: Price,
+    manner: Manner,
     /// The next best, the runner-up first.
     shortlist: Shortlist,
+    /// Whether the runner-up may leave without being compared with another newcomer.
+    has_spare: bool,
     /// Whether the newest resident was let in without being compared.
     waved: bool,
     newest: Slot,
@@ -118,18 +92,18 @@ pub struct Chooser {
 
 impl Chooser {
     /// No choice was made yet.
-    pub fn new(price: Price) -> Self {
-        Self { price, shortlist: [None; SHORTLIST], waved: false, newest: 0, ahead: [0; DRAWN] }
+    pub fn new(manner: Manner) -> Self {
+        Self { manner, shortlist: [None; SHORTLIST], has_spare: false, waved: false, newest: 0, ahead: [0; DRAWN] }
     }
 
-    /// What weight costs.
-    pub fn price(&self) -> Price {
-        self.price
+    /// How it acts upon predictions.
+    pub fn manner(&self) -> Manner {
+        self.manner
     }
 
-    /// From now on weight costs so much.
-    pub fn set_price(&mut self, price: Price) {
-        self.price = price;
+    /// From now on it acts so.
+    pub fn set_manner(&mut self, manner: Manner) {
+        self.manner = manner;
     }
 
     /// Notes where the incoming was placed.
@@ -137,9 +111,10 @@ impl Chooser {
         self.newest = slot;
     }
 
-    /// The runner-up of the last choice, if nothing has happened to it.
+    /// The runner-up of the last choice, if it may leave and nothing has happened to it.
     pub fn spare(&mut self, residents: &Residents) -> Option<Slot> {
-        let spare = untouched(residents, self.shortlist[0].take());
+        let runner_up = if std::mem::take(&mut self.has_spare) { self.shortlist[0].take() } else { None };
+        let spare = untouched(residents, runner_up);
         self.waved = spare.is_some();
         spare
     }
@@ -181,7 +156,7 @@ impl Chooser {
             self.compare(slots, residents, incoming, history, model, &wanted)
         };
         let mut best = look(newest);
-        if self.price != Price(0) && history.traffic.log_weight() > 0 {
+        if self.manner.price != 0 && history.traffic.log_weight() > 0 {
             let other = look(None); // entries differ by more than can be predicted, and the heavy ones are few
             if other.highest() > best.highest() {
                 best = other;
@@ -189,6 +164,7 @@ impl Chooser {
         }
         let (victim, shortlist) = best.rank();
         self.shortlist = shortlist;
+        self.has_spare = !self.manner.is_strict || shortlist[0].is_some_and(|(slot, _)| best.is_late(slot));
         (victim, best.candidates)
     }
 
@@ -206,7 +182,7 @@ impl Chooser {
         let columns = history.view().columns(&lines);
         let mut scores = model.scores(&columns);
         for (score, line) in scores.iter_mut().zip(&lines) {
-            *score += self.price.of(line) - if wanted(line) { WANTED } else { 0 };
+            *score += self.manner.cost(line) - if wanted(line) { WANTED } else { 0 };
         }
         Compared {
             candidates: Candidates { slots, columns },
@@ -230,11 +206,18 @@ mod tests {
     use crate::access::mix;
     use crate::context::NO_CONTEXT;
     use crate::features::WIDTH;
+    use crate::manner::Objective;
     use crate::predictor::{Forest, Tree};
 
     /// A model that expects those to wait longest whose age is above one capacity.
     fn by_age() -> Model {
         let tree = Tree { questions: vec![(0, 110)], leaves: vec![0, 256] };
+        Model::new(Forest::new(0, vec![tree]).into())
+    }
+
+    /// A model that expects the incoming to wait longest.
+    fn newcomers_last() -> Model {
+        let tree = Tree { questions: vec![(0, 80)], leaves: vec![256, 0] };
         Model::new(Forest::new(0, vec![tree]).into())
     }
 
@@ -250,7 +233,7 @@ mod tests {
         }
         history.miss(mix(99), 1, NO_CONTEXT);
         let (model, mut chance) = (by_age(), Chance::new(1));
-        let mut chooser = Chooser::new(Objective::Objects.price());
+        let mut chooser = Chooser::new(Objective::Objects.manner());
         for _ in 0..20 {
             let (victim, candidates) =
                 chooser.choose(&history.residents, &history.incoming, &history, &model, &mut chance, |_| true);
@@ -261,6 +244,28 @@ mod tests {
         let (spare, _) = chooser.shortlist[0].expect("there is a runner-up");
         history.hit(spare);
         assert_eq!(chooser.spare(&history.residents), None);
+    }
+
+    #[test]
+    fn a_strict_choice_spares_nobody_for_whom_the_newcomer_would_have_been_turned_away() {
+        let mut history = History::new(32);
+        for key in 0..32 {
+            history.miss(mix(key), 1, NO_CONTEXT);
+            history.insert(key as Slot);
+        }
+        let (mut chance, mut found) = (Chance::new(1), [0; 2]);
+        for (is_strict, found) in [false, true].into_iter().zip(&mut found) {
+            let objective = Objective::Objects;
+            let mut chooser = Chooser::new(if is_strict { objective.other_manner() } else { objective.manner() });
+            for model in [newcomers_last(), Model::new(Forest::new(0, vec![]).into())] {
+                history.miss(mix(99), 1, NO_CONTEXT);
+                let (victim, _) =
+                    chooser.choose(&history.residents, &history.incoming, &history, &model, &mut chance, |_| false);
+                assert_eq!(victim, None, "the incoming yields");
+                *found += usize::from(chooser.spare(&history.residents).is_some());
+            }
+        }
+        assert_eq!(found, [2, 1], "of equals the runner-up may leave in either manner");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The guard of the learned policy: shadow caches see a sample of the keys, some run by classical policies and one
 //! by the predictor. While a classical policy is ahead by more than chance, the cache follows it. Where hits are worth
-//! their weight, a few decide who is ahead, so that nobody is followed or watched: there, a second predictor is tried.
+//! their weight, a few decide who is ahead, so that nobody is followed or watched. The predictor itself is tried in two
+//! manners.
 //! Sampled shadows after Waldspurger et al., "Cache modeling and optimization using miniature simulations", ATC 2017.
 
 use crate::access::{Access, Slot};
-use crate::chooser::{Objective, Price};
 use crate::history::History;
 use crate::lead::Lead;
 use crate::learner::Trial;
+use crate::manner::{Manner, Objective};
 use crate::memory::Memory;
 use crate::policy::Setting;
 use crate::predictor::Model;
@@ -53,8 +54,8 @@ pub struct Guard {
     waiting: Vec<Noted>,
     shadows: Vec<Shadow>,
     mirror: Mirror,
-    /// The predictor at another price of weight, and what it has won over the predictor.
-    rival: Option<(Mirror, Lead)>,
+    /// The predictor acted upon in another manner, and what it has won over the predictor.
+    rival: (Mirror, Lead),
     leads: [Lead; EXPERTS.len()],
     leader: Option<usize>,
     /// What the cache has won over the predictor since it follows the leader.
@@ -79,7 +80,7 @@ impl Memory for Guard {
     fn memory(&self) -> usize {
         self.waiting.memory()
             + self.mirror.memory()
-            + self.rival.as_ref().map_or(0, |(rival, _)| rival.memory())
+            + self.rival.0.memory()
             + self.shadows.iter().map(Memory::memory).sum::<usize>()
     }
 }
@@ -97,8 +98,8 @@ impl Guard {
             sampled: (share * (1u64 << 32) as f64) as u64,
             waiting: Vec::with_capacity(WAITING),
             shadows: experts(setting.objective).iter().map(|name| Shadow::new(name, &shadow)).collect(),
-            mirror: Mirror::new(&shadow, setting.objective.price()),
-            rival: setting.objective.other_price().map(|price| (Mirror::new(&shadow, price), Lead::default())),
+            mirror: Mirror::new(&shadow, setting.objective.manner()),
+            rival: (Mirror::new(&shadow, setting.objective.other_manner()), Lead::default()),
             leads: Default::default(),
             leader: None,
             won: Lead::default(),
@@ -122,7 +123,7 @@ impl Guard {
             let line = history.residents.at(slot);
             let access = told(line.print, line.weight());
             self.mirror.fill(&access, line);
-            self.rival.iter_mut().for_each(|(rival, _)| rival.fill(&access, line));
+            self.rival.0.fill(&access, line);
             self.shadows.iter_mut().for_each(|shadow| shadow.fill(line));
         }
     }
@@ -142,9 +143,9 @@ impl Guard {
         self.sampled = 0;
     }
 
-    /// What weight costs the predictor.
-    pub fn price(&self) -> Price {
-        self.mirror.price()
+    /// How to act upon predictions.
+    pub fn manner(&self) -> Manner {
+        self.mirror.manner()
     }
 
     /// Which expert to follow, if any.
@@ -181,9 +182,8 @@ impl Guard {
             for (shadow, lead) in self.shadows.iter_mut().zip(&mut self.leads) {
                 lead.note(shadow.hits(&access), learned, worth, self.keep);
             }
-            if let Some((rival, lead)) = &mut self.rival {
-                lead.note(rival.hits(&access, line, history, model), learned, worth, self.keep);
-            }
+            let (rival, lead) = &mut self.rival;
+            lead.note(rival.hits(&access, line, history, model), learned, worth, self.keep);
             if self.leader.is_some() {
                 self.won.note(slot.is_some(), learned, worth, self.keep);
             }
@@ -194,7 +194,7 @@ impl Guard {
         }
         self.waiting = waiting;
         if self.seen > self.first_decision {
-            self.set_price();
+            self.set_manner();
             if self.entries <= FOLLOWING && self.objective == Objective::Objects {
                 self.decide();
             }
@@ -211,10 +211,9 @@ impl Guard {
     }
 
     /// The predictor changes places with its rival once that is ahead; an error costs little, as both predict.
-    fn set_price(&mut self) {
-        if let Some((rival, lead)) = &mut self.rival
-            && lead.hits > lead.deviation()
-        {
+    fn set_manner(&mut self) {
+        let (rival, lead) = &mut self.rival;
+        if lead.hits > lead.deviation() {
             std::mem::swap(&mut self.mirror, rival);
             self.leads.iter_mut().for_each(|other| other.hits -= lead.hits);
             self.foreseen += lead.hits;

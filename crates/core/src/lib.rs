@@ -31,6 +31,7 @@ pub mod learner;
 pub mod line;
 mod list;
 mod lookup;
+pub mod manner;
 pub mod memory;
 pub mod model_file;
 pub mod network;

@@ -1,10 +1,10 @@
 //! Which entry leaves when another needs its room: the contract, and the only table of names.
 
 use crate::access::{Access, Slot};
-pub use crate::chooser::Objective;
 use crate::diary::Student;
 use crate::error::Error;
 use crate::learner::Learner;
+pub use crate::manner::Objective;
 use crate::memory::Memory;
 use crate::predictor::Model;
 

@@ -4,10 +4,11 @@ use std::num::NonZeroU64;
 
 use crate::access::{Access, NEVER, mix};
 use crate::chance::Chance;
-use crate::chooser::{Chooser, Price};
+use crate::chooser::Chooser;
 use crate::context::NO_CONTEXT;
 use crate::history::History;
 use crate::line::Line;
+use crate::manner::Manner;
 use crate::memory::count_memory;
 use crate::policy::Setting;
 use crate::predictor::Model;
@@ -85,20 +86,20 @@ count_memory!(Mirror []: table, residents);
 
 impl Mirror {
     /// An empty one.
-    pub fn new(setting: &Setting, price: Price) -> Self {
+    pub fn new(setting: &Setting, manner: Manner) -> Self {
         Self {
             table: Table::default(),
             residents: Residents::default(),
-            chooser: Chooser::new(price),
+            chooser: Chooser::new(manner),
             chance: Chance::new(setting.seed ^ 1),
             used: 0,
             capacity: setting.capacity,
         }
     }
 
-    /// What weight costs here.
-    pub fn price(&self) -> Price {
-        self.chooser.price()
+    /// How predictions are acted upon here.
+    pub fn manner(&self) -> Manner {
+        self.chooser.manner()
     }
 
     /// Shows it a key, which it holds if there is room.

@@ -90,7 +90,7 @@ impl Learned {
             model: Arc::new(model),
             quality: Quality::default(),
             fits: 0,
-            chooser: Chooser::new(setting.objective.price()),
+            chooser: Chooser::new(setting.objective.manner()),
             chance: Chance::new(setting.seed),
             expert: None,
             diary: None,
@@ -130,7 +130,7 @@ impl Learned {
         guard.note(print, weight, None);
         let before = guard.leader();
         guard.judge(&self.history, &self.model);
-        self.chooser.set_price(guard.price());
+        self.chooser.set_manner(guard.manner());
         if guard.leader() != before {
             self.expert = guard.leader().map(|name| Shadow::of_all(name, &self.setting, &self.history));
         }

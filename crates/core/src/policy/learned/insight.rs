@@ -17,7 +17,7 @@ impl Learner for Learned {
         let line = self.history.line(id, slot)?;
         let row = self.history.view().row(line);
         let predicted = self.model.scores(&columns(&[row]))[0];
-        let cost = self.chooser.price().of(line);
+        let cost = self.chooser.manner().cost(line);
         Some(Explanation {
             resident: slot.is_some(),
             age: self.history.now.wrapping_sub(line.last),
