@@ -76,7 +76,7 @@ versions: setup ## What knows PostgreSQL, on other versions of it; some three mi
 fuzz: setup ## Ten million damaged and forged payloads and keys
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-model: setup spin ## The beacon protocol, checked by Spin, and without each of its defences; half an hour
+model: setup spin ## The beacon protocol, checked by Spin, and without each of its defences; ten minutes
 	$(BIN)/python -m tests.model $(MODEL)
 
 simulate: setup ## The protocol's code in 100,000 schedules of faults, and 10,000 of synchronous mode

@@ -180,6 +180,7 @@ async def test_nobody_sees_a_commit_that_waits_for_a_standby_because_a_task_was_
         assert await database["item"].aget(1, level="strong") == {"id": 1, "n": 7}
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_nobody_sees_it_because_a_program_was_interrupted(shop: Shop) -> None:
     def interrupt() -> None:
         until = time.monotonic() + PATIENCE

@@ -61,16 +61,8 @@ def test_what_stops_the_leader_stops_no_other(interrupt: BaseException) -> None:
     assert_no_trace(cache, "k")
 
 
-@pytest.fixture
-def handled() -> Iterator[None]:
-    """Interrupts raise, also where the tests were started in the background, which ignores them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to threads here")
-@pytest.mark.usefixtures("handled")
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_waiter_leaves_the_load_to_the_others() -> None:
     cache: Cache[str, str] = Cache(10)
     gate = Gate()

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -75,14 +74,6 @@ def test_the_module_runs_as_the_command_does(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("1\n2\n")
     ended = child("trace", "head", str(tmp_path / "t.csv"), "--json", "-n", "1")
     assert (ended.returncode, len(json.loads(ended.stdout)), ended.stderr) == (0, 1, "")
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """What a shell starts in the background ignores interrupts, and so would its children."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")
