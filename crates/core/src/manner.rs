@@ -35,9 +35,12 @@ impl Manner {
 }
 
 impl Objective {
-    /// The manner to begin with.
+    /// The manner to begin with. Where hits are to weigh much, a newcomer may cost many residents, so it is strict.
     pub fn manner(self) -> Manner {
-        Manner { price: if self == Self::Objects { PRICE } else { DOUBTED }, is_strict: false }
+        match self {
+            Self::Objects => Manner { price: PRICE, is_strict: false },
+            Self::Bytes => Manner { price: DOUBTED, is_strict: true },
+        }
     }
 
     /// The manner to try beside it. A hit of weight is worth its weight, so that none should count; but where
