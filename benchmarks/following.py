@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from time import perf_counter, process_time
@@ -179,8 +179,8 @@ def follow(url: str, is_up: Event, is_over: Event) -> None:
 
 
 @contextmanager
-def follower(url: str) -> Iterator[None]:
-    """Somebody who follows."""
+def follower(url: str, follow: Callable[[str, Event, Event], None] = follow) -> Iterator[None]:
+    """Somebody who follows, as a process: it says that it does, and is told when that is over."""
     context = multiprocessing.get_context("spawn")
     is_up, is_over = context.Event(), context.Event()
     process = context.Process(target=follow, args=(url, is_up, is_over))

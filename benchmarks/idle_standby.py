@@ -5,10 +5,8 @@ It reads the log as sequencers do, by pgoutput and through libpq, so what it cos
 
 from __future__ import annotations
 
-import multiprocessing
 import select
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from multiprocessing.synchronize import Event
 from struct import Struct
 
@@ -17,7 +15,7 @@ from psycopg import pq
 
 from forecache.coherence.postgresql.coverage import PUBLICATION
 
-__all__ = ["NAME", "standing_by"]
+__all__ = ["NAME", "stand_by"]
 
 NAME = "idle"
 START = (
@@ -31,8 +29,8 @@ KEEPALIVE = Struct("!xQqB")  # type, end of the log, time, whether to reply
 
 
 def stand_by(url: str, is_up: Event, is_over: Event) -> None:
-    """Acknowledges until told to stop."""
-    with psycopg.connect(url, autocommit=True, replication="database", application_name=NAME) as connection:
+    """A process that acknowledges until told to stop."""
+    with closing(psycopg.connect(url, autocommit=True, replication="database", application_name=NAME)) as connection:
         connection.execute(f'CREATE_REPLICATION_SLOT "{NAME}" TEMPORARY LOGICAL pgoutput'.encode())
         wire, waiting = connection.pgconn, select.poll()
         waiting.register(wire.socket, select.POLLIN)
@@ -58,19 +56,3 @@ def acknowledge(wire: pq.abc.PGconn, data: bytes) -> None:
     if position:
         wire.put_copy_data(STATUS.pack(b"r", position, position, position, 0, 0))
         wire.flush()
-
-
-@contextmanager
-def standing_by(url: str) -> Iterator[None]:
-    """One that does, as a process."""
-    context = multiprocessing.get_context("spawn")
-    is_up, is_over = context.Event(), context.Event()
-    process = context.Process(target=stand_by, args=(url, is_up, is_over), daemon=True)
-    process.start()
-    try:
-        if not is_up.wait(30):
-            raise RuntimeError("nobody stands by")
-        yield
-    finally:
-        is_over.set()
-        process.join(30)

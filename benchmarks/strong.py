@@ -22,9 +22,9 @@ from time import perf_counter
 from typing import Any
 
 import forecache
-from benchmarks.following import milliseconds
+from benchmarks.following import follower, milliseconds
 from benchmarks.harness import Peers, Table, parser, report
-from benchmarks.idle_standby import NAME, standing_by
+from benchmarks.idle_standby import NAME, stand_by
 from forecache.serve.tiers.valkey import ValkeyTier
 from forecache.show.servers import Sequencer
 from tests.coherence.strong import Setting, until
@@ -105,7 +105,7 @@ def waits(setting: Setting, connection: Any, rounds: int, times: int) -> tuple[l
             for _ in range(rounds):
                 switch(setting, "")
                 alone += commit(connection, times)
-                with standing_by(setting.url):
+                with follower(setting.url, stand_by):
                     switch(setting, NAME)
                     idle += commit(connection, times)
                     switch(setting, "")

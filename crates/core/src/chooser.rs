@@ -221,13 +221,19 @@ mod tests {
         Model::new(Forest::new(0, vec![tree]).into())
     }
 
-    #[test]
-    fn the_highest_score_leaves_then_the_runner_up_unless_it_was_touched() {
-        let mut history = History::new(2);
-        for key in 0..20 {
+    /// A history of so many entries, whose residents are these keys.
+    fn filled(entries: usize, keys: u64) -> History {
+        let mut history = History::new(entries);
+        for key in 0..keys {
             history.miss(mix(key), 1, NO_CONTEXT);
             history.insert(key as Slot);
         }
+        history
+    }
+
+    #[test]
+    fn the_highest_score_leaves_then_the_runner_up_unless_it_was_touched() {
+        let mut history = filled(2, 20);
         for slot in 2..20 {
             history.hit(slot);
         }
@@ -248,11 +254,7 @@ mod tests {
 
     #[test]
     fn a_strict_choice_spares_nobody_for_whom_the_newcomer_would_have_been_turned_away() {
-        let mut history = History::new(32);
-        for key in 0..32 {
-            history.miss(mix(key), 1, NO_CONTEXT);
-            history.insert(key as Slot);
-        }
+        let mut history = filled(32, 32);
         let (mut chance, mut found) = (Chance::new(1), [0; 2]);
         for (is_strict, found) in [false, true].into_iter().zip(&mut found) {
             let objective = Objective::Objects;

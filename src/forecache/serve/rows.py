@@ -269,9 +269,8 @@ class Rows:
         epoch, number = began.names[shard]
         if math.isinf(found.as_of):
             return Certificate("shared", epoch, shard, None, None)
-        if (
-            self._path.watch.proof is None and stamp is not None
-        ):  # numbers of changes, which stamps are, and beacons are not
+        # Numbers of changes, which stamps are, and beacons are not.
+        if self._path.watch.proof is None and stamp is not None:
             number = max(stamp - 1, stamp - 1 if number is None else number)
         return Certificate(found.tier, epoch, shard, number, max(0.0, began.at - found.as_of))
 

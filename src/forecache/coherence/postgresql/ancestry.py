@@ -19,9 +19,8 @@ class Ancestry(NamedTuple):
     """Of one past."""
 
     past: str
-    left: tuple[
-        tuple[str, int], ...
-    ] = ()  # the pasts before, the first one first, and the position up to which it has them
+    # The pasts before, the first one first, and the position up to which it has them.
+    left: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def parse(cls, past: str, history: str) -> Self:
