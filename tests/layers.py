@@ -121,8 +121,18 @@ DEFENCES = [
     Defence("strong: who begins waits until all is settled that was held", ("NO_BEGUN",), "held before us"),
     Defence("strong: a successor doubts who runs when it begins", ("NO_DOUBTS", "NO_RENEW"), "no doubts"),
     Defence(
-        "strong: what waits is marked before a beacon begins", ("MARK_LATE",), test="tests/coherence/test_marks.py"
+        "strong: what is held is marked before a beacon grants anything",
+        ("MARK_LATE",),
+        "held unmarked",
+        test="tests/coherence/test_marks.py",
     ),
+    Defence(
+        "strong: commits wait while somebody wishes for strong answers, or was granted any",
+        ("NO_WISH", "NO_VOUCHED"),
+        "idle while grants last",
+        test="tests/coherence/test_marks.py",
+    ),
+    Defence("strong: and while such grants of earlier epochs last", ("NO_BEFORE",), "idle at once"),
     Defence("strong: a beacon grants nothing if its sample did not see us waited for", ("ANY_GRANT",)),
     Defence("strong: a position is of one epoch", (), "positions of any epoch"),
     Defence(

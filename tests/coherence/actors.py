@@ -72,11 +72,11 @@ class Server:
         match effect:
             case Begin():
                 self.meta = meta._replace(begun=meta.begun + 1)
-                return meta.begun + 1
+                return [meta.begun + 1, []]  # nobody reads strongly
             case End(_, _, beacon, xmin, term, settled):
                 self.meta = Meta(meta.epoch, meta.begun, beacon, xmin, meta.last, term, settled)
             case Roll():
-                return [1, []]  # nobody
+                return [1, []]
             case Mark(_, _, number, held):
                 self.log.append(Entry(number, (), held))
                 self.meta = meta._replace(last=number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -17,6 +18,7 @@ from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message
 TERM = 1.0
 ROW, OTHER = Change("t", b"1"), Change("t", b"2")
 IDENTITY = Identity(1, 1, "now", "slot")
+SOMEBODY = {"somebody": "0|1"}  # who reads strongly
 NOW = Snapshot(7, 7, frozenset())  # sees all below 7
 
 
@@ -48,19 +50,21 @@ def machine(shards: int = 1, at: float = 10.0, began: Snapshot = NOW) -> Sequenc
     return made
 
 
-def answer_all(made: Sequencer, answer: int = 1) -> None:
-    """All that was sent."""
+def answer_all(made: Sequencer, answer: int = 1, readers: Mapping[str, str] = SOMEBODY) -> None:
+    """All that was sent; who reads strongly when beacons begin is told."""
     for part in made._parts:
         while part.sent:
-            made.answered(part.number, answer)
+            made.answered(part.number, answer, readers if isinstance(part.sent[0][0], Begin) else {})
 
 
-def beacon(made: Sequencer, now: float, snapshot: Snapshot, position: int) -> list[Any]:
+def beacon(
+    made: Sequencer, now: float, snapshot: Snapshot, position: int, readers: Mapping[str, str] = SOMEBODY
+) -> list[Any]:
     """A whole one; what follows from its sample."""
     for part in made._parts:
         part.rest()
     made.tick(now)
-    answer_all(made)
+    answer_all(made, readers=readers)
     (sample,) = of(Sample, made.tick(now))
     effects = [*made.sampled(sample.content, snapshot), *made.told([Message(position, sample.content)])]
     answer_all(made)
@@ -82,6 +86,35 @@ def test_nobody_is_waited_for_where_nobody_reads_strongly() -> None:
     made = machine()
     made.told([Commit(7, 70, (ROW,))])
     assert made.answered(0, 1, {}) == [Acknowledge(70)]
+
+
+def test_nothing_is_marked_where_nobody_wished_when_the_last_beacon_began() -> None:
+    made = machine()
+    assert of(End, beacon(made, 10.0, sees(upto=7), 60, readers={}))[0].term == 0
+    assert made.told([Commit(7, 70, (ROW,))]) == [Acknowledge(70)]
+    assert of(Apply, made.seen(sees(upto=8))) == [Apply(0, "e1", 1, (ROW,))]
+
+
+def test_what_is_held_is_marked_when_a_beacon_begins_that_grants() -> None:
+    made = machine()
+    beacon(made, 10.0, sees(upto=7), 60, readers={})
+    assert made.told([Commit(7, 70, (ROW,))]) == [Acknowledge(70)]
+    made._parts[0].rest()
+    made.tick(10.1)
+    assert made.answered(0, 2, SOMEBODY) == [Mark(0, "e1", 1, (ROW,))]
+    assert made.told([Commit(8, 80, (OTHER,))]) == [Mark(0, "e1", 2, (OTHER,))]
+
+
+def test_commits_go_on_to_wait_while_something_lasts_that_was_granted() -> None:
+    made = machine()
+    assert of(End, beacon(made, 10.0, sees(upto=7), 60))[0].term > 0
+    beacon(made, 10.5, sees(upto=7), 61, readers={})
+    assert made.told([Commit(7, 70, (ROW,))]) == [Mark(0, "e1", 1, (ROW,))]
+    made.answered(0, 1, {"left": "0|5"})
+    made.tick(11.4)
+    assert of(Acknowledge, made.tick(11.49)) == []
+    assert of(Acknowledge, made.tick(11.5)) == [Acknowledge(70)]
+    assert made.told([Commit(8, 80, (OTHER,))]) == [Acknowledge(80)]
 
 
 def test_who_is_not_heard_of_is_looked_for_and_given_up_after_a_term() -> None:
@@ -130,6 +163,7 @@ def test_a_shard_that_is_gone_holds_up_commits_for_a_term_and_no_longer() -> Non
 
 def test_what_cannot_be_seen_yet_is_marked_anew_in_a_new_epoch() -> None:
     made = machine()
+    beacon(made, 10.0, sees(upto=7), 60)  # grants
     made.told([Commit(7, 70, (ROW,))])
     assert made.answered(0, 1, {}) == [Acknowledge(70)]
     made.lost(0)
@@ -242,6 +276,7 @@ def test_a_table_that_is_held_holds_its_rows() -> None:
 
 def test_begin_is_sent_after_the_marks_of_an_epoch() -> None:
     made = machine()
+    beacon(made, 10.0, sees(upto=7), 60)  # grants
     made.told([Commit(7, 70, (ROW,))])
     made.lost(0)
     effects = [*made.connected(0), *made.tick(20.0)]

@@ -15,6 +15,7 @@ from forecache.coherence.beacons.reader import Drop, Flush, Prove, Reader
 from forecache.coherence.beacons.sequencer import Sequencer
 from forecache.coherence.beacons.shard import Entry, Reading
 from forecache.coherence.changes import Change, Identity, Message
+from forecache.serve.tiers.beacons import answer_of
 from tests.coherence.actors import KEYS, TABLE, Database, Server
 
 FAULTS_EVERY = 64  # steps
@@ -62,7 +63,7 @@ class World:
         """A sequencer begins, where the last one acknowledged."""
         self.names += 1
         self.sent: deque[Any] = deque()
-        self.answers: deque[int] = deque()
+        self.answers: deque[Any] = deque()
         self.read_to = self.acknowledged
         self.machine = Sequencer(1, lambda change: 0, name=f"s{self.names}", new_epoch=self._epoch, beacon_seconds=2)
         self._carry_out(self.machine.start())
@@ -147,7 +148,7 @@ class World:
         del self.server.log[: -self.trim]
 
     def answer(self) -> None:
-        self._carry_out(self.machine.answered(0, self.answers.popleft()))
+        self._carry_out(self.machine.answered(0, *answer_of(self.answers.popleft())))
         if self.machine.stopped:
             self._start()
 

@@ -54,6 +54,17 @@
 #else
 #define MARKED (!change || is_marked)                /* what is held is marked before a beacon begins, or ends */
 #endif
+#ifdef NO_WISH
+#define UNWISHED true
+#else
+#define UNWISHED (!wished)                           /* nobody was listed when the last beacon began */
+#endif
+#ifdef NO_VOUCHED
+#define OVER true
+#else
+#define OVER (vouched[k] == 0)                       /* what we granted is over */
+#endif
+#define IDLE (UNWISHED && OVER && SETTLED)           /* nobody answers: nothing is marked, and nobody waited for */
 
 /* The database: a commit is written, acknowledged by whoever holds the slot, and seen. */
 unsigned started : 2; unsigned committed : 2; unsigned acked : 2; unsigned visible : 2; unsigned holder : 2 = 1;
@@ -63,13 +74,14 @@ unsigned epoch : 2 = 1; unsigned epochs : 3 = 1; unsigned seq : 4; bool held;
 unsigned begin : 2; unsigned done : 2; bool grants; unsigned settled : 4;
 bool listed; unsigned listed_pos : 4; bool heard;
 
-unsigned beacons : 3; unsigned before : 2; byte timer[3];
+unsigned beacons : 3; unsigned before : 2; byte timer[3]; byte vouched[3];
 
 /* The process. */
 unsigned here : 2; unsigned pos : 4; unsigned begun_at : 4; bool held_here;
 bool copy; unsigned copy_version : 2; bool touched; unsigned left : 2;
 bool known; unsigned known_begin : 2; unsigned known_left : 2;       /* the proof record: one request, any one */
 bool asked; unsigned asked_left : 2;
+bool wants;                                          /* it reads strongly, from some moment on */
 
 inline current() { assert(!(copy && left > 0) || copy_version == visible) }
 inline drop() { copy = false; copy_version = 0; touched = true }
@@ -77,13 +89,16 @@ inline drop() { copy = false; copy_version = 0; touched = true }
 active proctype Clock() {
 end:
   do
-  :: atomic { left > 0 || known_left > 0 || asked_left > 0 || before > 0 || timer[1] > 0 || timer[2] > 0 ->
+  :: atomic { left > 0 || known_left > 0 || asked_left > 0 || before > 0 || timer[1] > 0 || timer[2] > 0 ||
+       vouched[1] > 0 || vouched[2] > 0 ->
        if :: left > 0 -> left-- :: else fi;
        if :: known_left > 0 -> known_left-- :: else fi;
        if :: asked_left > 0 -> asked_left-- :: else fi;
        if :: before > 0 -> before-- :: else fi;
        if :: timer[1] > 0 -> timer[1]-- :: else fi;
-       if :: timer[2] > 0 -> timer[2]-- :: else fi }
+       if :: timer[2] > 0 -> timer[2]-- :: else fi;
+       if :: vouched[1] > 0 -> vouched[1]-- :: else fi;
+       if :: vouched[2] > 0 -> vouched[2]-- :: else fi }
   od
 }
 
@@ -99,13 +114,13 @@ end:
 inline new_epoch() {
   epochs++; mine = epochs; epoch = mine; seq = 0; held = false; begin = 0; done = 0; grants = false; settled = 0;
   listed = false; listed_pos = 0; heard = false; n = 0; sampled = false; saw = 0; upto = 0; counts = false;
-  is_marked = false; mark = 0; waits = false; timer[k] = 0
+  is_marked = false; mark = 0; waits = false; timer[k] = 0; wish = false; wished = false
 }
 
 proctype Sequencer(byte k) {
   bool leads; bool looked;
   unsigned mine : 2; unsigned told : 2; unsigned change : 2; unsigned doubt : 2; bool was_told;
-  bool is_marked; unsigned mark : 4; bool waits;
+  bool is_marked; unsigned mark : 4; bool waits; bool wish; bool wished;
   unsigned n : 2; bool sampled; unsigned saw : 2; unsigned upto : 2; bool counts;
   d_step { if :: k == 1 -> leads = true; looked = true; mine = 1 :: else fi };
 end:
@@ -118,10 +133,10 @@ end:
   :: atomic { leads && looked && holder == k && !change && told < committed ->
        told++; change = told;
        if :: doubt == change -> was_told = true :: else fi }
-  :: atomic { leads && change && !is_marked && mine && epoch == mine ->
+  :: atomic { leads && change && !is_marked && !IDLE && mine && epoch == mine ->
        seq++; held = true; mark = seq; is_marked = true; waits = listed; heard = false; timer[k] = TERM }
   :: atomic { leads && change && acked < change && holder == k && SETTLED &&
-       ((is_marked && NOBODY_ANSWERS) || !mine) ->           /* nothing can be told while there is no epoch of ours */
+       ((is_marked && NOBODY_ANSWERS) || !mine || IDLE) ->           /* nothing can be told while there is no epoch of ours */
        if
        :: mine && epoch == mine && timer[k] == 0 && waits && listed && listed_pos < mark ->
           if :: !heard -> listed = false; listed_pos = 0 :: else fi
@@ -131,9 +146,11 @@ end:
   :: atomic { leads && change && visible >= change && (!mine || epoch == mine) ->
        if :: mine -> seq++; held = false :: else fi;
        change = 0; is_marked = false; mark = 0; waits = false; timer[k] = 0 }
-  :: atomic { leads && looked && mine && epoch == mine && !n && beacons < BEACONS && MARKED -> beacons++; begin++; n = begin }
-  :: atomic { leads && n && !sampled -> sampled = true; saw = visible; upto = committed; counts = WAITED_FOR }
-  :: atomic { leads && sampled && told >= upto && !(change && change <= saw) && MARKED && epoch == mine &&
+  :: atomic { leads && looked && mine && epoch == mine && !n && beacons < BEACONS && (MARKED || IDLE) ->
+       beacons++; begin++; n = begin; wish = listed }
+  :: atomic { leads && n && !sampled ->                       /* the answer comes late: until now we may have been idle */
+       sampled = true; wished = wish; wish = false; saw = visible; upto = committed; counts = WAITED_FOR }
+  :: atomic { leads && sampled && told >= upto && !(change && change <= saw) && (MARKED || !wished) && epoch == mine &&
        !(doubt && doubt <= saw && !was_told && epochs == EPOCHS) ->
        if
        :: doubt && doubt <= saw && !was_told ->              /* it may have been acknowledged by the first */
@@ -143,7 +160,8 @@ end:
 #endif
        :: else ->
           if :: doubt && doubt <= saw -> doubt = 0 :: else fi;
-          done = n; grants = counts && CERTAIN;
+          done = n; grants = counts && CERTAIN && wished;
+          if :: grants -> vouched[k] = TERM :: else fi;
           if :: is_marked && mark -> settled = mark - 1 :: else -> settled = seq fi;
           n = 0; sampled = false; saw = 0; upto = 0; counts = false
        fi }
@@ -154,11 +172,12 @@ active proctype Process() {
   unsigned e : 2; unsigned b : 2; unsigned d : 2; bool g; unsigned a_settled : 4; unsigned last : 4; bool h; bool is_known;
 end:
   do
+  :: atomic { !wants -> wants = true }
   :: atomic { !asked ->
        asked = true; asked_left = TERM;
        e = epoch; b = begin; d = done; g = grants; a_settled = settled; last = seq; h = held; is_known = false;
        if
-       :: here == epoch -> listed = true; listed_pos = pos; heard = true; is_known = true
+       :: wants && here == epoch -> listed = true; listed_pos = pos; heard = true; is_known = true
        :: else
        fi }
   :: atomic { asked ->

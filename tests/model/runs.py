@@ -107,6 +107,9 @@ RUNS = [
     lacking(ROLLED_BACK, "KEEP_FRESH", is_small=False),
     replace(HELD, bounds=("TERM=1", "EPOCHS=2", "BEACONS=1")),
     large(HELD, "TERM=1"),
+    large(replace(HELD, without=("NO_WISH",)), "TERM=1", "EPOCHS=2"),
+    large(replace(HELD, without=("NO_VOUCHED",)), "TERM=1", "EPOCHS=2"),  # see docs/model.md, as above
+    lacking(HELD, "NO_WISH", "NO_VOUCHED"),
     lacking(HELD, "NO_WAIT"),
     lacking(HELD, "NO_HELD"),
     lacking(HELD, "NO_BEGUN"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from forecache.coherence.beacons.reader import Drop, Effect, Flush, Prove, Reader, Ticket
@@ -25,7 +26,23 @@ SELDOM = 0.012  # by one that is busy
 READ = 0.003  # between two reads
 LEASE = 0.05
 KEEP = 10.0
+ALWAYS = 0.5  # this share of processes
 UNKNOWN = float("-inf")
+
+
+class Wishes:
+    """When a process reads strongly: always, or now and then; it begins when chance will have it."""
+
+    def __init__(self, chance: Random, term: float) -> None:
+        """Chance of its own; never, where there is no term."""
+        self.long, self.pause = (
+            (1.0, 0.0) if chance.random() < ALWAYS else (2.0 * term, chance.uniform(1.0, 4.0) * term)
+        )
+        self.begins = chance.choice([0.0, chance.uniform(0.0, 4.0) * term]) if term else float("inf")
+
+    def at(self, now: float) -> bool:
+        """Whether it does at a moment."""
+        return now >= self.begins and (now - self.begins) % (self.long + self.pause) < self.long
 
 
 class Process:
@@ -39,6 +56,7 @@ class Process:
         self.strong_until = [UNKNOWN for _ in world.sites]
         self.requests = 0
         self.pause = self.loop.chance.choice([STRONG_POLL, STRONG_POLL, SELDOM]) if world.term else POLL
+        self.wishes = Wishes(Random(f"{world.seed} {name}"), world.term)
         self.copies: dict[int, tuple[int, float]] = {}  # version, and as of when it was read
         self.lines: dict[int, Line] = {}
         self.data: dict[int, Line] = {}
@@ -68,7 +86,7 @@ class Process:
             self.loop.after(self.pause, self.ask_log, shard, line, connection)
 
         self.requests += 1
-        name = self.name if self.world.term else ""
+        name = self.name if self.wishes.at(self.loop.now) else ""
         who = {"reader": name, "epoch": self.readers[shard].epoch, "request": self.requests}
         line.ask(poll(self.world.layouts[shard], position, most=self.world.most, **who), told)
 
@@ -90,7 +108,7 @@ class Process:
         self.loop.after(self.loop.some(READ / 2, READ * 2), self.read)
         key = self.loop.chance.randrange(self.world.keys)
         shard = self.world.shard(key)
-        if self.world.term and self.loop.happens(0.5):
+        if self.wishes.at(self.loop.now) and self.loop.happens(0.5):
             self.read_strongly(key, shard)
             return
         if key in self.copies:

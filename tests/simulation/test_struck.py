@@ -82,14 +82,14 @@ def test_who_was_heard_of_since_is_not_struck(is_mutant: bool, monkeypatch: pyte
             monkeypatch.setattr(where, attribute, replaced)
     made = Schedule()
     made.ask(2.998)  # of which he learns the epoch,
-    made.ask(2.999)  # and now the shard knows of him
+    made.ask(2.999)  # and now the shard knows of him,
+    made.tick(2.9995)  # and the sequencer that somebody reads strongly
     assert made.commit(7, ROW, 3.0) == []
     made.tick(3.0)
     made.ask(3.010)
     assert made.reader.holds(ROW)
-    made.ask(3.012)  # which says so; the sequencer does not look for it in time
-    made.tick(3.019)  # a beacon
-    made.ask(3.019)
+    made.tick(3.019)  # a beacon, after what he asked, when he had not applied the mark
+    made.ask(3.019)  # which says that he has; the sequencer does not look for it in time
     assert made.machine._order  # the commit waits
 
     now = 3.0 + TERM + 0.001

@@ -47,7 +47,7 @@ def a_command(chance: Random, layout: Layout, epochs: list[str], fills: list[byt
         (1, ROLL.command([meta, readers], [epoch])),
         (1, EXPEL.command([meta, readers], [epoch, "left", f"{chance.randrange(6)}|0", "right", "9|9"])),
         (1, tell(layout, epoch, "left", 1)),
-        (3, BEGIN.command([meta], [epoch])),
+        (3, BEGIN.command([meta, readers], [epoch])),
         (3, END.command([meta], [epoch, chance.randrange(9), chance.randrange(99), 300, chance.randrange(9)])),
         (4, FILL.command([chance.choice(keys)], [lease, value, LONG])),
         (4, poll(layout, chance.randrange(6), most=chance.choice([1, 3, 1000]))),

@@ -132,13 +132,15 @@ class FakeValkey:
         self.publish(keys[1], b"|".join(arguments))
         return 1
 
-    def begin(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
-        parts = self.mine(keys[0], arguments[0])
+    def begin(self, keys: list[bytes], arguments: list[bytes], _: float) -> Any:
+        parts, readers = self.mine(keys[0], arguments[0]), self.readers(keys[1], arguments[0])
         if isinstance(parts, int):
             return parts
+        if readers == GONE:
+            return GONE
         begun = int(parts[1]) + 1
         self.set(keys[0], b"|".join([parts[0], b"%d" % begun, *parts[2:]]))
-        return begun
+        return [begun, readers[1]]
 
     def end(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
         parts = self.mine(keys[0], arguments[0])

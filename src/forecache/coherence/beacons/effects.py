@@ -76,7 +76,7 @@ class Expel(NamedTuple):
 
 
 class Begin(NamedTuple):
-    """Begin a beacon in this epoch; the answer is its number."""
+    """Begin a beacon in this epoch; the answer is its number, and tells who reads strongly."""
 
     shard: int
     epoch: str

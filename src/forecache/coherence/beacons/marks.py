@@ -7,6 +7,9 @@ much time has passed that whatever such a process could prove before is over.
     a mark           its answer lists who answers strongly: all who were granted that in this epoch, and not expelled
     the term         seconds from a request; what the request proved allows no strong answer after it
     before an epoch  others may have been granted it, elsewhere; their term runs from the moment when that ended
+    idle             nobody reads strongly, and what was ever granted is over: nothing is marked, and nobody waited for.
+                     Whoever is to be granted it must be in the list before the beacon begins that does so; when it has
+                     begun, what is still held is marked, and what comes from then on is marked and waits
 """
 
 from __future__ import annotations
@@ -54,6 +57,8 @@ class Marks:
         self._sent: deque[Sent] = deque()
         self._positions: dict[str, int] = {}  # of readers, as they told
         self._has_vouched = True  # somebody may have been granted something in this epoch, or before the first
+        self._vouched_at = inf  # some moment after the last grant in this epoch
+        self.is_wished = False  # somebody was in the list when the last beacon began
         self._is_over = False
         self._before_at = inf  # some moment after the last grant in any earlier epoch
         self._settled = False  # such grants are over
@@ -63,15 +68,23 @@ class Marks:
         """Whether a commit holds it that cannot be seen."""
         return self._counts[change] > 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody answers strongly, and nobody will before what is held now is marked."""
+        return self._settled and not (self.is_wished or self._has_vouched)
+
     def hold(self, pending: Pending, changes: tuple[Change, ...]) -> None:
-        """A commit must not be seen yet."""
-        pending.open += 1
-        self._waiting[pending] = None
+        """A commit cannot be seen, and must not be yet unless we are idle."""
         self._held[pending] = 0, changes
         self._counts.update(changes)
+        if not self.is_idle:
+            pending.open += 1
+            self._waiting[pending] = None
 
     def to_mark(self) -> list[tuple[Pending, tuple[Change, ...]]]:
-        """What is held, and not marked in this epoch."""
+        """What is held, and not marked in this epoch, but is to be."""
+        if self.is_idle:
+            return []
         return [(pending, changes) for pending, (number, changes) in self._held.items() if not number]
 
     def marked(self, number: int, waiting: Iterable[Pending]) -> None:
@@ -89,13 +102,19 @@ class Marks:
                 del self._counts[change]
         self._end((pending,))
 
-    def settled(self, last: int) -> int:
-        """Nothing that an entry up to this one held is still held; `last` if nothing is."""
+    def vouch(self, last: int) -> int:
+        """Whoever learns of the beacon that is ended now may answer strongly.
+
+        Returns:
+            The entry up to which nothing is held any more that one of them held; `last` if nothing is held.
+        """
+        self._has_vouched, self._vouched_at = True, inf
         return min((number - 1 for number, _ in self._held.values() if number), default=last)
 
-    def vouch(self) -> None:
-        """Whoever learns of the beacon that is ended now may answer strongly."""
-        self._has_vouched = True
+    def wished(self, readers: Mapping[str, str]) -> None:
+        """A beacon began, and these read strongly then; what is held has to be marked before it ends."""
+        self.is_wished = bool(readers)
+        self.rolled(readers)
 
     def answered(self, readers: Mapping[str, str]) -> None:
         """The first mark without an answer got it: who reads strongly, each with his position and a number."""
@@ -125,6 +144,11 @@ class Marks:
         if self._is_over and self._before_at == inf:
             self._before_at = now
         self._settled = now >= self._before_at + self.term
+        if self._has_vouched and self._vouched_at == inf:
+            self._vouched_at = now
+        self._has_vouched = self._has_vouched and now < self._vouched_at + self.term
+        if self.is_idle:
+            self._end(tuple(self._waiting))
         for sent in self._sent:
             if sent.is_answered and sent.at == inf:
                 sent.at = now
@@ -139,6 +163,7 @@ class Marks:
         if self._has_vouched:
             self._has_vouched, self._is_over, self._before_at, self._settled = False, True, inf, False
         self._held = {pending: (0, changes) for pending, (_, changes) in self._held.items()}
+        self.is_wished = False
         self._sent.clear()
         self._positions.clear()
         self.expelled.clear()

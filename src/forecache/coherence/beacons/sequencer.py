@@ -155,6 +155,8 @@ class Sequencer:
         match effect:
             case Begin():
                 part.begins, part.begun = False, answer
+                part.marks.wished(readers)
+                return [*part.mark(), *self._acknowledge()]
             case Mark():
                 part.marks.answered(readers)
             case Roll():
@@ -268,11 +270,10 @@ class Sequencer:
                     effects.append(self._end(part, beacon, snapshot))
 
     def _end(self, part: Part, beacon: int, snapshot: Snapshot) -> Effect:
-        """Ends a beacon; strong answers follow from it if every commit waited for us."""
+        """Ends a beacon; strong answers follow from it if every commit waited for us, and somebody wishes for them."""
         term = settled = 0
-        if snapshot.waits and self._term and self._doubts.are_over:
-            term, settled = round(self._term * 1000), part.marks.settled(part.last)
-            part.marks.vouch()
+        if snapshot.waits and self._term and self._doubts.are_over and part.marks.is_wished:
+            term, settled = round(self._term * 1000), part.marks.vouch(part.last)
         return part.send(End(part.number, part.epoch, beacon, snapshot.xmin, term, settled))
 
     def _begin_epoch(self, part: Part) -> list[Effect]:

@@ -1,7 +1,8 @@
 """Beacons: the scripts by which a sequencer changes a shard, and a process follows it; and how entries of the log look.
 
     OPEN     begins an epoch: nothing is there          APPLY    ends places and tables, and notes them in the log
-    BEGIN    begins a beacon, and tells its number      END      ends it
+    BEGIN    begins a beacon, and tells its number and  END      ends it
+             who reads strongly
     POLL     tells the state and what is new in the log, of one moment; and notes who reads strongly, and how far he is
     MARK     notes in the log what is held, and tells who reads strongly; ROLL tells that alone
     EXPEL    strikes those who were not heard of since; TELL tells the sequencer how far somebody is
@@ -124,13 +125,17 @@ return 1
 """
 )
 
-# KEYS: meta. ARGV: the epoch.
+# KEYS: meta, the readers. ARGV: the epoch.
 BEGIN: Final = Script(
     MINE
+    + READERS
     + """
+local answer = readers(KEYS[2])
+if answer == -1 then return -1 end
 begun = string.format('%d', begun + 1)
 write(begun, done, xmin, last, term, settled)
-return tonumber(begun)
+answer[1] = tonumber(begun)
+return answer
 """
 )
 
@@ -189,7 +194,7 @@ def command_of(effect: Effect, layout: Layout, past: str = "") -> tuple[Any, ...
             keys = [meta, log, *(ended(layout, change) for change in changes)]
             command = APPLY.command(keys, [epoch, number, packed(changes), packed(held), KEPT])
         case Begin(_, epoch):
-            command = BEGIN.command([meta], [epoch])
+            command = BEGIN.command([meta, readers], [epoch])
         case End():
             command = END.command([meta], effect[1:])
         case Mark(_, epoch, number, held):
