@@ -4,39 +4,32 @@ from __future__ import annotations
 
 import logging
 import secrets
-import select
 import threading
-from collections import deque
-from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from forecache._core import now
-from forecache.coherence.beacons.effects import Acknowledge, Connect, Effect, Look, Sample, Stop
 from forecache.coherence.beacons.sequencer import BEACON_SECONDS, Sequencer
-from forecache.coherence.changes import EVERY, Change, ChangeSource, Commit, Identity, Message, Snapshot
+from forecache.coherence.changes import EVERY, Change, ChangeSource, Commit, Identity, Message
 from forecache.coherence.token import mark_of, past_of
 from forecache.errors import KeyTypeError, OriginError, SourceBusyError
 from forecache.keys import encode_key
+from forecache.serve.leading import Leading
 from forecache.serve.patience import Patience
 from forecache.serve.stillness import Stillness
 from forecache.serve.tier import Place
-from forecache.serve.tiers.beacons import answer_of, command_of
 from forecache.serve.tiers.lanes import Lanes
 from forecache.serve.tiers.layout import new_token
 from forecache.serve.tiers.valkey import ValkeyTier
 
 __all__ = ["Sequencing", "SequencingStats"]
 
-POLL_SECONDS: Final = 0.002  # for the log of the database, while shards may answer
 STAND_BY_SECONDS: Final = 0.2  # between two attempts to lead
 WATCH_SECONDS: Final = 0.02  # between two looks whether somebody still leads, where that can be seen
 EAGER_SECONDS: Final = 0.05  # between two attempts to reach the database, where all commits wait
 RETRY_SECONDS: Final = 0.5  # between two attempts to reach the database
-MOST_WAITING: Final = 2_000  # commands without an answer; beyond it the database's log waits
 logger = logging.getLogger("forecache")
 
 
@@ -151,12 +144,11 @@ class Sequencing:
             beacon_seconds=self._beacon_seconds,
             term=self._term,
         )
-        with Lanes(self._routes, hears=self._term > 0) as lanes, ExitStack() as stack:
+        with Lanes(self._routes, hears=self._term > 0) as lanes:
             leading = Leading(machine, self._source, lanes, past=f"{past}\n{identity.history}")
-            if self._term:
-                leading.sampler = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="forecache-sample"))
             leading.carry_out([*machine.source_opened(identity, taken_at), *machine.start()])
             self._machine = machine
+            leading.looks = getattr(self._source, "looks", None)  # from now on, when it is known who runs
             try:
                 while not (stop.is_set() or machine.stopped or self._patience.is_over(now())):
                     leading.step(self._named)
@@ -194,93 +186,6 @@ class Sequencing:
                 self._changes += len(item.changes)
                 found.append(Commit(item.xid, item.position, tuple(map(named, item.changes))))
         return found
-
-
-class Leading:
-    """Carries out what a machine wants."""
-
-    def __init__(self, machine: Sequencer, source: ChangeSource, lanes: Lanes, *, past: str) -> None:
-        """Between a source that is open, and lanes to the shards; of which past it tells, the shards are told."""
-        self._machine, self._source, self._lanes, self._past = machine, source, lanes, past
-        self._polled_at = float("-inf")
-        self._awaited: tuple[list[int], select.poll] = [], select.poll()
-        self.sampler: ThreadPoolExecutor | None = None  # asks in its stead, where commits would wait meanwhile
-        self._sampling: tuple[bytes, Future[Snapshot]] | None = None
-
-    def step(self, named: Callable[[Iterable[Commit | Message]], list[Commit | Message]]) -> None:
-        """One round: what the shards answer, for which commits may wait, what the database tells, and what is due."""
-        machine, lanes = self._machine, self._lanes
-        ready = self._wait(POLL_SECONDS)
-        for shard in lanes.connected():
-            self.carry_out(machine.connected(shard))
-        for shard, answer in lanes.answers(ready):
-            self.carry_out(machine.lost(shard) if answer is None else machine.answered(shard, *answer_of(answer)))
-        for told in lanes.heard(ready):
-            self.carry_out(machine.applied(*told))
-        items = self._poll(ready)
-        self._take_sample(items)
-        if items:
-            self.carry_out(machine.told(named(items)))
-        self.carry_out(machine.tick(now()))
-
-    def _poll(self, ready: Collection[int] | None) -> list[Commit | Message]:
-        """What the database tells: when it says something, and else now and then."""
-        if self._lanes.waiting > MOST_WAITING:
-            self._lanes.wait(POLL_SECONDS)
-            return []
-        if ready is None:
-            return self._source.poll(POLL_SECONDS)
-        at = now()
-        if self._source.fileno() not in ready and at < self._polled_at + POLL_SECONDS:  # type: ignore[attr-defined]
-            return []
-        self._polled_at = at
-        return self._source.poll(0.0)
-
-    def _take_sample(self, items: Iterable[Commit | Message]) -> None:
-        """What the sampler was shown, if it was; for the message of its sample it is waited."""
-        if self._sampling is None:
-            return
-        content, sample = self._sampling
-        if sample.done() or any(isinstance(item, Message) and item.content == content for item in items):
-            self._sampling = None
-            self.carry_out(self._machine.sampled(content, sample.result()))
-
-    def _wait(self, seconds: float) -> Collection[int] | None:
-        """Waits for whoever says something first, and tells who does; None if that cannot be known of the database."""
-        fileno = getattr(self._source, "fileno", None)
-        if fileno is None:
-            return None
-        numbers = [fileno(), *self._lanes.filenos()]
-        if numbers != self._awaited[0]:
-            self._awaited = numbers, select.poll()
-            for number in numbers:
-                self._awaited[1].register(number, select.POLLIN)
-        return {number for number, _ in self._awaited[1].poll(seconds * 1000)}
-
-    def carry_out(self, effects: Iterable[Effect]) -> None:
-        """In their order; what follows from one comes before the next."""
-        todo = deque(effects)
-        while todo:
-            effect = todo.popleft()
-            match effect:
-                case Connect(shard):
-                    self._lanes.connect(shard)
-                case Sample(content) if self.sampler is not None:
-                    self._sampling = content, self.sampler.submit(self._source.sample, content)
-                case Look() if self._sampling is not None:
-                    continue  # the sample shows as much
-                case Sample(content):
-                    todo.extend(self._machine.sampled(content, self._source.sample(content)))
-                case Look():
-                    todo.extend(self._machine.seen(self._source.snapshot()))
-                case Acknowledge(position):
-                    self._source.acknowledge(position)
-                case Stop():
-                    return
-                case _:
-                    layout = self._lanes.routes.layout(effect.shard)
-                    self._lanes.send(effect.shard, command_of(effect, layout, self._past))
-        self._lanes.flush()
 
 
 def named(change: Change) -> Change:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from forecache.coherence.changes import EVERY, Commit, Every, Identity, Key, Message, Snapshot
 from forecache.coherence.postgresql.asking import Asking, slot_of, translated
 from forecache.coherence.postgresql.coverage import PUBLICATION, Tables, lacking, publishing
 from forecache.coherence.postgresql.follower import RECHECK, SILENCE, SNAPSHOT, STARTED, Follower
+from forecache.coherence.postgresql.looks import Looks
 from forecache.coherence.postgresql.past import lsn
 from forecache.coherence.postgresql.pgoutput import decode
 from forecache.coherence.postgresql.replication import Keepalive, Stream
-from forecache.coherence.postgresql.synchronous import NO_STANDBY, calls, requires, waited_for
+from forecache.coherence.postgresql.synchronous import NO_STANDBY, calls, waited_for
 from forecache.coherence.postgresql.transactions import PREFIX, Followed, Transactions
 from forecache.errors import ConfigurationError, OriginError, TableError
 from forecache.units import Duration
@@ -21,6 +22,7 @@ from forecache.units import Duration
 __all__ = ["LogSource"]
 
 
+REST_SECONDS: Final = 0.001  # for the rest of a transaction, which is sent piece by piece
 FLUSH_FROM: Final = 170_000  # server version that can flush a message at once
 FLUSH_ABOVE_MILLISECONDS: Final = 20  # of wal_writer_delay, for which a message would wait otherwise
 PARENTS: Final = """
@@ -79,7 +81,7 @@ class LogSource(Follower):
         self._publication = publication
         self._create = create
         self._stream: Stream | None = None
-        self._sample = SNAPSHOT
+        self.looks: Looks | None = None  # while it is open: asks what can be seen, and does not wait
         self._watching: Asking | None = None  # while others follow
         self._ready: Asking | None = None  # and then, to open
         self._last: tuple[str, int] | None = None  # the log, and how far it was confirmed, when it was closed
@@ -103,9 +105,10 @@ class LogSource(Follower):
         self._transactions = Transactions(self._resolve, near, self._renewed)
         must_flush = asking.info.server_version >= FLUSH_FROM and delay > FLUSH_ABOVE_MILLISECONDS
         flush = ", true" if must_flush else ""
-        self._sample = f"SELECT pg_current_snapshot()::text, pg_logical_emit_message(false, '{PREFIX}', %s{flush})"
+        sample = f"SELECT pg_current_snapshot()::text, pg_logical_emit_message(false, '{PREFIX}', $1{flush})"
         if self._standby is not None:
-            self._sample += f", {waited_for(self._standby, stream.pid)}"
+            sample += f", {waited_for(self._standby, stream.pid)}"
+        self.looks = Looks(self.name, asking, SNAPSHOT, sample, self._standby)
         return Identity(system.number, system.timeline, started, self._last[0], system.history)
 
     def poll(self, seconds: float) -> list[Commit | Message]:
@@ -113,27 +116,44 @@ class LogSource(Follower):
         return self._poll(seconds, self._take)
 
     def _take(self, seconds: float) -> list[Commit | Message]:
-        stream, found = self._streaming(), []
-        for data in stream.read(seconds):
+        stream = self._streaming()
+        found = self._fed(stream.read(seconds))
+        until = time.monotonic() + REST_SECONDS
+        while self._transactions.is_open and (left := until - time.monotonic()) > 0:
+            found += self._fed(stream.read(left))
+        stream.report_if_moved()
+        return found
+
+    def _fed(self, messages: Iterable[bytes | Keepalive]) -> list[Commit | Message]:
+        found, progress = [], self._streaming().progress
+        for data in messages:
             if isinstance(data, Keepalive):
                 if not self._transactions.is_open:
-                    stream.progress.pass_by(data.position)
+                    progress.pass_by(data.position)
                 continue
             event = self._transactions.feed(decode(data))
             if event is not None:
                 found.append(event)
                 if isinstance(event, Commit):
-                    stream.progress.tell(event.position)
+                    progress.tell(event.position)
                 elif self._transactions.new_schemas:
                     self._recheck_if_seen()
-        stream.report_if_moved()
         return found
 
     def sample(self, message: bytes) -> Snapshot:
         """What can be seen now; all of it is told before this message is."""
-        snapshot, _, *waits = self._ask(self._sample, [message])[0]
-        is_waited_for = self._standby is not None and requires(waits[0], self._standby) and bool(waits[1])
-        return replace(Snapshot.parse(snapshot), waits=is_waited_for)
+        self._opened()
+        assert self.looks is not None  # noqa: S101 - tells the type checker
+        with self._closing_on_error():
+            self.looks.finish()
+            return self.looks.ask(message)
+
+    def _ask(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """On the connection on which it looks, one after the other."""
+        if self.looks is not None:
+            with self._closing_on_error():
+                self.looks.finish()
+        return super()._ask(sql, parameters)
 
     def fileno(self) -> int:
         """What to wait for: `poll` returns at once when something came there."""
@@ -181,7 +201,7 @@ class LogSource(Follower):
     def close(self) -> None:
         """Stops, and lets others follow."""
         self._stop_watching()
-        stream, self._stream = self._stream, None
+        stream, self._stream, self.looks = self._stream, None, None
         if stream is not None:
             if self._last is not None:
                 self._last = self._last[0], max(self._last[1], stream.progress.position)

@@ -69,7 +69,7 @@ def all_of(names: str) -> str:
 
 def waited_for(standby: str, pid: int) -> str:
     """Columns of a query: the setting, and whether nobody but this sender has the name, and no operator is about it."""
-    name = standby.replace("'", "''").replace("%", "%%")
+    name = standby.replace("'", "''")
     return (
         f"current_setting('{SETTING}'), "  # noqa: S608 - quoted
         f"(SELECT array_agg(pid) FROM pg_stat_replication WHERE application_name = '{name}') = ARRAY[{pid}] "
