@@ -140,6 +140,13 @@ DEFENCES = [
         simulation="struck unheard",
         test="tests/simulation/test_struck.py",
     ),
+    Defence("strong: what is heard is dropped, and held", simulation="heard, and not dropped"),
+    Defence(
+        "strong: what is heard counts if it is the next",
+        simulation="heard out of turn",
+        test="tests/coherence/test_marks.py",
+    ),
+    Defence("strong: and of this epoch", simulation="heard of any epoch", test="tests/coherence/test_marks.py"),
     Defence("SQLite: the header is remembered before the log is read", short="trusts_the_header_after_the_log"),
     Defence("SQLite: no change of the log is lost", short="forgets_the_last"),
 ]

@@ -23,6 +23,7 @@ Mutant = list[tuple[type, str, Any]]
 
 sampled, told, source_opened = Sequencer.sampled, Sequencer.told, Sequencer.source_opened
 may_keep, polled, begin, connected = Reader.may_keep, Reader.polled, Reader._begin, Sequencer.connected
+heard, applied = Reader.heard, Reader._apply
 
 
 def passes_parked(self: Sequencer, content: bytes, snapshot: Snapshot) -> list[Effect]:
@@ -143,6 +144,21 @@ def knows_what_was_held_before(self: Reader, reading: Reading, epoch: str, posit
     return effects
 
 
+def hears_out_of_turn(self: Reader, epoch: str, entry: Entry) -> list[Any]:
+    """Of this epoch, but maybe not the next."""
+    return [applied(self, entry)] if epoch == self.epoch and entry.number > self.position else []
+
+
+def hears_any_epoch(self: Reader, epoch: str, entry: Entry) -> list[Any]:
+    return heard(self, self.epoch, entry)
+
+
+def hears_and_keeps(self: Reader, epoch: str, entry: Entry) -> list[Any]:
+    """What is heard counts as applied, and copies stay."""
+    heard(self, epoch, entry)
+    return []
+
+
 def strikes_anybody(self: FakeValkey, keys: list[bytes], arguments: list[bytes], _: float) -> int:
     for name in arguments[1::2]:
         self.hashes.get(keys[1], {}).pop(name, None)
@@ -186,6 +202,9 @@ SYNCHRONOUS: dict[str, Mutant] = {
     "no doubts": one(Doubts, "pass_by", lambda self, snapshot: bool((self._told or {}).clear())),
     "positions of any epoch": one(FakeValkey, "is_position_in", lambda self, epoch, of: True),
     "struck unheard": one(FakeValkey, "expel", strikes_anybody),
+    "heard out of turn": one(Reader, "heard", hears_out_of_turn),
+    "heard of any epoch": one(Reader, "heard", hears_any_epoch),
+    "heard, and not dropped": one(Reader, "heard", hears_and_keeps),
     "no end of proofs": one(Reader, "_begin", believes_what_was_proven),
 }
 
@@ -202,7 +221,7 @@ CAUGHT: dict[str, int] = {
     "no generations": 10,
     "no epochs of copies": 80,
     "same beacon": 0,
-    "log unread": 85,
+    "log unread": 260,
     "no gaps": 5,
 }
 
@@ -210,14 +229,16 @@ CAUGHT_SYNCHRONOUS: dict[str, int] = {
     "nobody waits": 0,
     "nothing is held": 0,
     "no reader is waited for": 0,
-    "earlier grants are not": 70,
-    "half a term": 35,
-    "no marks in new epochs": 20,
+    "earlier grants are not": 50,
+    "half a term": 520,
+    "no marks in new epochs": 175,
     "idle while grants last": 0,
-    "idle at once": 20,
-    "held unmarked": 210,
+    "idle at once": 5,
+    "held unmarked": 5,
     "held before us": 0,
-    "no doubts": 300,
-    "positions of any epoch": 305,
-    "no end of proofs": 115,
+    "no doubts": 10,
+    "positions of any epoch": 1585,
+    "heard out of turn": 0,
+    "heard, and not dropped": 0,
+    "no end of proofs": 40,
 }

@@ -9,20 +9,21 @@ from typing import Any
 from tests.simulation.loop import Loop
 from tests.simulation.valkey import FakeValkey
 
-__all__ = ["Line", "Site"]
+__all__ = ["Ear", "Line", "Site"]
 
 Told = Callable[[Any], None]  # an answer; None: there will be none
 
 TIMEOUT = 0.06  # seconds until whoever asked gives up
 HELD = 0.01  # seconds until what a partition holds back is tried again
+HEARD = 0.8  # of what is published, where anything is heard
 
 
 class Site:
     """Where a shard is served: now, and before, for those who are still connected there."""
 
-    def __init__(self, loop: Loop, kept: int) -> None:
-        """One server, which keeps so many entries of a log, and a replica that is a little behind."""
-        self.loop, self.kept = loop, kept
+    def __init__(self, loop: Loop, kept: int, *, is_heard: bool = True) -> None:
+        """One server, which keeps so many entries of a log, and maybe publishes in vain; a replica is behind."""
+        self.loop, self.kept, self.is_heard = loop, kept, is_heard
         self.histories = 0
         self.server = FakeValkey(self.history(), kept)
         self.replica = self.server.copy("")
@@ -140,3 +141,35 @@ class Line:
             waits, self.waits = self.waits, deque()
             for _, told in waits:
                 told(None)
+
+
+class Ear:
+    """A connection on which a server says what is published: late, in any order, and some of it never."""
+
+    def __init__(
+        self, server: FakeValkey, site: Site, node: object, channel: bytes, told: Callable[[bytes], None]
+    ) -> None:
+        """Listens to a channel."""
+        self.loop, self.site, self.node, self.server = site.loop, site, node, server
+        self.channel, self.told = channel, told
+        self.is_closed = False
+        server.listeners.append(self.hear)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything may still be heard."""
+        return self.server.is_up and not self.is_closed
+
+    def hear(self, channel: bytes, content: bytes) -> None:
+        if channel == self.channel and self.is_open and self.site.is_heard and self.loop.happens(HEARD):
+            self.loop.after(self.loop.some(0.0001, 0.004), self.arrive, content)
+
+    def arrive(self, content: bytes) -> None:
+        if (self.node, "back") in self.site.cut:
+            self.loop.after(HELD, self.arrive, content)
+        elif self.is_open:
+            self.told(content)
+
+    def close(self) -> None:
+        """Hears no more."""
+        self.is_closed = True

@@ -6,23 +6,21 @@ from collections.abc import Iterable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from forecache.coherence.beacons.reader import Drop, Effect, Flush, Prove, Reader, Ticket
+from forecache.coherence.beacons.reader import Drop, Effect, Flush, Prove, Ticket
 from forecache.coherence.beacons.shard import Reading
 from forecache.coherence.changes import EVERY, Change
 from forecache.serve.tier import Lease, Place, Value
-from forecache.serve.tiers.beacons import entries_of, poll, tell
 from forecache.serve.tiers.layout import FILL, Told, found_at, value_of
+from forecache.serve.tiers.questions import Questions
 from tests.simulation.database import ABSENT_EVERY, TABLE, Down
-from tests.simulation.network import Line
+from tests.simulation.following import POLL, SELDOM, STRONG_POLL, Following
+from tests.simulation.network import Ear, Line
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 __all__ = ["Process"]
 
-POLL = 0.005  # seconds between two looks at a log
-STRONG_POLL = 0.002  # the same of who answers strongly
-SELDOM = 0.012  # by one that is busy
 READ = 0.003  # between two reads
 LEASE = 0.05
 KEEP = 10.0
@@ -51,44 +49,22 @@ class Process:
     def __init__(self, world: World, name: str) -> None:
         """Knows nothing."""
         self.world, self.loop, self.database, self.name = world, world.loop, world.database, name
-        self.readers = [Reader() for _ in world.sites]
         self.proven = [UNKNOWN for _ in world.sites]
         self.strong_until = [UNKNOWN for _ in world.sites]
-        self.requests = 0
-        self.pause = self.loop.chance.choice([STRONG_POLL, STRONG_POLL, SELDOM]) if world.term else POLL
+        self.questions = Questions(world.layouts.__getitem__, name)
         self.wishes = Wishes(Random(f"{world.seed} {name}"), world.term)
         self.copies: dict[int, tuple[int, float]] = {}  # version, and as of when it was read
-        self.lines: dict[int, Line] = {}
         self.data: dict[int, Line] = {}
-        for shard in range(len(world.sites)):
-            self.follow(shard)
+        pause = self.loop.chance.choice([STRONG_POLL, STRONG_POLL, SELDOM]) if world.term else POLL
+        self.following = [Following(self, shard, pause) for shard in range(len(world.sites))]
+        self.readers = [each.reader for each in self.following]
+        for each in self.following:
+            each.connect()
         self.loop.after(self.loop.some(0, READ), self.read)
 
-    def follow(self, shard: int) -> None:
-        """Connects, and asks for the log from then on."""
-        line = self.lines[shard] = Line(self.world.sites[shard], self)
-        connection = self.readers[shard].connected()
-        self.ask_log(shard, line, connection)
-
-    def ask_log(self, shard: int, line: Line, connection: int) -> None:
-        if not line.is_open:
-            self.loop.after(POLL, self.follow, shard)
-            return
-        sent_at, position = self.loop.now, self.readers[shard].position
-
-        def told(answer: Any) -> None:
-            if answer is not None:
-                reading, entries = entries_of(answer)
-                reader = self.readers[shard]
-                self.carry_out(shard, reader.polled(connection, sent_at, reading, entries, is_known=answer[-1] == 1))
-                if entries and self.world.term:
-                    line.ask(tell(self.world.layouts[shard], reader.epoch, self.name, reader.position), lambda _: None)
-            self.loop.after(self.pause, self.ask_log, shard, line, connection)
-
-        self.requests += 1
-        name = self.name if self.wishes.at(self.loop.now) else ""
-        who = {"reader": name, "epoch": self.readers[shard].epoch, "request": self.requests}
-        line.ask(poll(self.world.layouts[shard], position, most=self.world.most, **who), told)
+    def connections(self) -> list[Line | Ear]:
+        """All that it has to shards."""
+        return [*(each for shard in self.following for each in shard.connections()), *self.data.values()]
 
     def carry_out(self, shard: int, effects: Iterable[Effect]) -> None:
         for effect in effects:

@@ -11,7 +11,7 @@ from forecache.coherence.beacons.sequencer import Sequencer
 from forecache.coherence.changes import Change, Commit, Message
 from forecache.serve.tiers.beacons import answer_of, command_of
 from tests.simulation.database import Down
-from tests.simulation.network import Line
+from tests.simulation.network import Ear, Line
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -22,7 +22,6 @@ STEP = 0.002  # seconds between two rounds
 STAND_BY = 0.02
 BEACON = 0.008
 CONNECT = 0.002
-HEARD = 0.8  # of what is published
 
 
 class Candidate:
@@ -34,6 +33,7 @@ class Candidate:
         self.name = name
         self.machine: Sequencer | None = None
         self.lines: dict[int, Line] = {}
+        self.ears: dict[int, Ear] = {}
         self.answers: deque[tuple[int, Line, Any]] = deque()
         self.heard: deque[tuple[int, bytes]] = deque()
         self.inbox: list[Commit | Message] = []
@@ -123,6 +123,8 @@ class Candidate:
         self.machine = None
         for line in self.lines.values():
             line.is_open = False
+        for ear in self.ears.values():
+            ear.close()
         self.lines.clear()
         self.answers.clear()
 
@@ -176,14 +178,10 @@ class Candidate:
             self.loop.after(STAND_BY, self.connect, machine, shard)
             return
         self.lines[shard] = line
-        if self.world.term:
-            line.server.listeners.append(lambda channel, told: self.listen(machine, shard, channel, told))
+        if self.world.term and (shard not in self.ears or not self.ears[shard].is_open):
+            readers = self.world.layouts[shard].readers()
+            self.ears[shard] = Ear(line.server, line.site, self, readers, lambda told: self.heard.append((shard, told)))
         self.carry_out(machine.connected(shard))
-
-    def listen(self, machine: Sequencer, shard: int, channel: bytes, told: bytes) -> None:
-        """Somebody published something; it may come late, or never."""
-        if channel == self.world.layouts[shard].readers() and self.machine is machine and self.loop.happens(HEARD):
-            self.loop.after(self.loop.some(0.0001, 0.004), self.heard.append, (shard, told))
 
     def send(self, shard: int, command: tuple[Any, ...]) -> None:
         line = self.lines.get(shard)

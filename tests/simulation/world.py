@@ -44,7 +44,8 @@ class World:
         has_long_logs = is_synchronous and self.loop.happens(LONG_LOGS)
         if has_long_logs:
             self.seconds, self.keys, self.pause = LONGEST, 16, 0.002
-        self.sites = [Site(self.loop, kept) for _ in range(chance.choice([1, 1, 2]))]
+        is_heard = not is_synchronous or chance.choice([True, True, False])
+        self.sites = [Site(self.loop, kept, is_heard=is_heard) for _ in range(chance.choice([1, 1, 2]))]
         self.layouts = [Layout("n", shard) for shard in range(len(self.sites))]
         self.database = Database(self.loop, self.keys, is_synchronous=is_synchronous)
         self.candidates = [Candidate(self, name) for name in ("one", "other")]
@@ -107,9 +108,9 @@ class World:
         """Some notice, and some stay with the old server."""
         self.some_site().fail_over()
         for process in self.processes:
-            for line in [*process.lines.values(), *process.data.values()]:
+            for connection in process.connections():
                 if self.loop.happens(0.5):
-                    line.close()
+                    connection.close()
 
     def cut(self) -> None:
         """One way, or both."""
@@ -122,8 +123,8 @@ class World:
     def reset(self) -> None:
         """All connections of a process fail."""
         process = self.loop.chance.choice(self.processes)
-        for line in [*process.lines.values(), *process.data.values()]:
-            line.close()
+        for connection in process.connections():
+            connection.close()
         self.loop.note("connections of", process.name, "fail")
 
     def pause_sequencer(self) -> None:
@@ -181,7 +182,14 @@ FAULTS = (
     World.promote,
     World.distrust,
 )
-OF_SYNCHRONOUS = (World.switch_off, World.stall_sequencer, World.kill_sequencer, World.pause_sequencer)
+OF_SYNCHRONOUS = (
+    World.switch_off,
+    World.stall_sequencer,
+    World.kill_sequencer,
+    World.pause_sequencer,
+    World.cut,
+    World.cut,
+)
 
 
 def run(seed: int, *, is_synchronous: bool = False) -> Counter[str]:

@@ -223,7 +223,7 @@ class BeaconWatch:
         with self._lock:
             self._carry_out(shard, reader.heard(epoch, entry))
         self._vouching.applied(shard, [entry])
-        return reader.epoch == epoch and reader.position >= entry.number
+        return reader.contains(epoch, entry)
 
     def _connect(self, server: int, lanes: dict[Node, Following], missing: dict[int, None]) -> None:
         """Connects to the nodes that have what is missing."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from forecache._core import Proof, now
 from forecache.coherence.beacons.reader import Reader
 from forecache.coherence.beacons.shard import Entry
-from forecache.serve.tiers.beacons import poll, published, tell
+from forecache.serve.tiers.beacons import published
 from forecache.serve.tiers.ears import Ear
 from forecache.serve.tiers.lane import Lane, LaneError
+from forecache.serve.tiers.questions import Questions
 from forecache.serve.tiers.routes import Node, Routes
 
 __all__ = ["Following", "Vouching"]
@@ -29,20 +30,17 @@ class Vouching:
 
     def __init__(self, routes: Routes, grant: Proof) -> None:
         """Nobody wants it; until when copies may answer is told to whoever looks at the grant."""
-        self.is_wanted = False
         self._routes = routes
-        self._name = secrets.token_hex(8)
-        self._requests = 0
+        self._questions = Questions(routes.layout, secrets.token_hex(8))
         self._of_shards = [UNKNOWN] * routes.shards
         self._grant = grant
         self._grant.tell(UNKNOWN)
-        self._to_tell: set[int] = set()  # shards that are to know that all they held is held here
         self._ears: dict[int, Ear] = {}
         self._retry_at: dict[int, float] = {}
 
     def reaches(self, at: float) -> bool:
         """Whether copies that are looked up after this call are what the database shows at a moment that is now."""
-        self.is_wanted = True
+        self._questions.is_wanted = True
         return at <= self._grant.at
 
     def prove(self, shard: int, until: float) -> None:
@@ -52,33 +50,20 @@ class Vouching:
 
     def applied(self, shard: int, entries: Iterable[Entry]) -> None:
         """What is held was dropped here, and is held."""
-        if self.is_wanted and any(entry.held for entry in entries):
-            self._to_tell.add(shard)
+        self._questions.applied(shard, entries)
 
     def ask(self, lane: Lane, shards: Iterable[int], readers: Sequence[Reader]) -> None:
         """Asks for the logs of shards; who is to know that all he held is held here is told before."""
         shards = list(shards)
-        tells = self._tells(shards, readers)
-        name, requests = self._name if self.is_wanted else "", []
-        for shard in shards:
-            self._requests += 1
-            position, epoch = readers[shard].position, readers[shard].epoch
-            layout = self._routes.layout(shard)
-            requests.append(poll(layout, position, reader=name, epoch=epoch, request=self._requests))
+        tells, requests = self._questions.told(shards, readers), self._questions.asked(shards, readers)
         lane.send([*tells, *requests])
         while lane.waiting > len(requests):
             lane.receive()  # what was told, now and since the last request
 
     def tell(self, lane: Lane, shards: Iterable[int], readers: Sequence[Reader]) -> None:
         """Lets shards know at once what they are to know; that they heard it comes before the next answer."""
-        if self._to_tell and (tells := self._tells(shards, readers)):
+        if tells := self._questions.told(shards, readers):
             lane.send(tells)
-
-    def _tells(self, shards: Iterable[int], readers: Sequence[Reader]) -> list[tuple[Any, ...]]:
-        told = self._to_tell.intersection(shards)
-        self._to_tell -= told
-        layout = self._routes.layout
-        return [tell(layout(shard), readers[shard].epoch, self._name, readers[shard].position) for shard in told]
 
     def hear(
         self, until: float, server: int, lanes: Mapping[Node, Following], readers: Sequence[Reader], drop: Drops
@@ -106,7 +91,7 @@ class Vouching:
         Returns:
             Shards, their epochs, and entries of their logs.
         """
-        if not self.is_wanted or node is None:
+        if not self._questions.is_wanted or node is None:
             return None
         try:
             ear = self._ear(server, node)

@@ -135,6 +135,10 @@ class Reader:
             return []
         return [self._apply(entry)]
 
+    def contains(self, epoch: str, entry: Entry) -> bool:
+        """Whether an entry of an epoch's log was applied here, or is told by what was."""
+        return epoch == self.epoch and entry.number <= self.position
+
     def proven(self, reading: Reading) -> float:
         """The moment as of which a value is current that came with a state of the shard; minus infinity if unknown."""
         meta = reading.meta
