@@ -58,16 +58,22 @@ def watch_of(
     """
     if unlogged not in {"flush", "ignore"}:
         raise ConfigurationError(f"unlogged is {unlogged!r}; expected 'flush' or 'ignore'")
-    path = getattr(origin, "path", None)
+    path, tables = getattr(origin, "path", None), list(tables)
     if path is not None:
         from forecache.coherence.sqlite.watch import SqliteWatch
 
         return SqliteWatch(path, {table.name: table.key for table in tables}, holder, unlogged)
-    if tier is not None and origin.name.startswith("postgresql:") and hasattr(tier, "routes"):
+    if tier is not None and hasattr(tier, "routes") and can_be_followed(origin, tables):
         from forecache.serve.beacon_watch import BeaconWatch
 
         return BeaconWatch(cast("ValkeyTier", tier), [table.name for table in tables], holder)
     return Ageing(("eventual", "bounded", "session", "strong", "snapshot"), "")
+
+
+def can_be_followed(origin: Origin, tables: Iterable[Table]) -> bool:
+    """Whether a sequencer calls all rows as they are called here; drivers differ in the values of some keys."""
+    is_postgresql = origin.name.startswith(("postgresql:", "postgresql+"))
+    return is_postgresql and all(getattr(table.details, "has_plain_key", True) for table in tables)
 
 
 def tier_of(shared: str | Iterable[str] | Tier | None) -> Tier | None:

@@ -34,10 +34,10 @@ def teller_of(origin: Origin) -> Teller:
     Raises:
         LevelError: nobody does for this database.
     """
-    if not hasattr(origin, "token"):
+    if not getattr(origin, "has_tokens", hasattr(origin, "token")):
         raise LevelError(
-            f"{origin.name} has no tokens for sessions; expected a URL of PostgreSQL. "
-            "A file of SQLite needs none, as 'strong', which costs no more, sees all that was committed"
+            f"{origin.name} has no tokens for sessions; expected PostgreSQL, by its URL or an engine. "
+            "'strong' needs none, as it sees all that was committed; of a file of SQLite by its path it costs no more"
         )
     return cast("Teller", origin)
 

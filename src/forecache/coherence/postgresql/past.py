@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-__all__ = ["PAST", "POSITION", "lsn"]
+from forecache.coherence.token import Token, past_of
+
+__all__ = ["PAST", "POSITION", "TOKEN", "lsn", "token_of"]
 
 # The number of the database system, and its timeline: 0 at a standby, which may go over to another at any moment.
 PAST: Final = """
@@ -15,6 +18,15 @@ PAST: Final = """
 # Where the log ends, looked up after the snapshot of the statement was taken: a transaction is seen only when its
 # commit is logged, though maybe not yet on a disk. Null at a standby.
 POSITION: Final = "CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn()::text END"
+
+TOKEN: Final = f"SELECT {PAST}, pg_snapshot_xmax(pg_current_snapshot())::text::bigint, {POSITION}"
+
+
+def token_of(row: Sequence[Any]) -> Token:
+    """The token of all that has committed, from the row that `TOKEN` returns; its past is "" at a standby."""
+    system, timeline, number, position = row
+    past = past_of(system, timeline) if timeline else ""
+    return Token(past, number, None if position is None else lsn(position))
 
 
 def lsn(text: str) -> int:

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
+from forecache.coherence.postgresql.past import TOKEN, token_of
+from forecache.coherence.token import Token
 from forecache.errors import (
     ConfigurationError,
     ConstraintError,
@@ -22,7 +24,6 @@ from forecache.serve.origins import sqlite, sqlstate
 from forecache.serve.origins.core import CHUNK, Core
 from forecache.serve.origins.plan import Answer, Plan, Statement, run
 from forecache.serve.origins.pool import LostError
-from forecache.serve.origins.sql import Found
 from forecache.serve.origins.threads import ThreadedTransaction, Threads
 from forecache.serve.origins.transaction import TaskTransaction, ThreadTransaction
 
@@ -35,6 +36,7 @@ __all__ = ["AlchemyOrigin"]
 T = TypeVar("T")
 
 THREADS: Final = 8  # for tasks, where the engine is one of threads
+PAST: Final = "forecache.past"  # where a connection of SQLAlchemy remembers which past its database has
 
 
 class Session:
@@ -102,6 +104,7 @@ class AlchemyOrigin:
         self.engine = engine
         self.name = name_of(engine.url)
         self._core = Core(engine.dialect)
+        self.has_tokens = self._core.is_postgresql  # whether its commits are numbered, for sessions
         self._threads = Threads(THREADS)
         renew_after_fork(self)
 
@@ -125,8 +128,7 @@ class AlchemyOrigin:
         keys = list(keys)
         read_at = time.monotonic()
         with self._borrow() as session:
-            found = run(self._reading(table, keys), session.ask)
-        return Batch(*found, read_at)
+            return run(self._batch(table, keys, read_at), session.ask)
 
     async def aread(self, table: Table, keys: Iterable[Key]) -> Batch:
         """The same in a task."""
@@ -134,8 +136,23 @@ class AlchemyOrigin:
         if isinstance(self.engine, Engine):
             return await self._threads.run(self.read, table, keys)
         read_at = time.monotonic()
-        found = await self._in_task(self._reading(table, keys))
-        return Batch(*found, read_at)
+        return await self._in_task(self._batch(table, keys, read_at))
+
+    def token(self) -> Token:
+        """Stands for all that has committed.
+
+        Raises:
+            OriginUnavailableError: it is a standby, or cannot be reached.
+            StatementError: it has no tokens.
+        """
+        with self._borrow() as session:
+            return run(self._token(), session.ask)
+
+    async def atoken(self) -> Token:
+        """The same in a task."""
+        if isinstance(self.engine, Engine):
+            return await self._threads.run(self.token)
+        return await self._in_task(self._token())
 
     def transaction(self) -> ThreadTransaction:
         """A transaction, not begun."""
@@ -160,10 +177,32 @@ class AlchemyOrigin:
         engine = self.engine if isinstance(self.engine, Engine) else self.engine.sync_engine
         engine.dispose(close=False)
 
-    def _reading(self, table: Table, keys: list[Key]) -> Plan[Found]:
+    def _batch(self, table: Table, keys: list[Key], read_at: float) -> Plan[Batch]:
+        """Rows, and the past that they are of."""
+        past = (yield from self._past()) if self.has_tokens else ""
         if len(keys) * len(table.key) > CHUNK:
             yield Statement(see_one_snapshot)
-        return (yield from self._core.read(table, keys))
+        return Batch(*(yield from self._core.read(table, keys)), read_at, past)
+
+    def _past(self) -> Plan[str]:
+        """A primary's does not change while a connection lasts."""
+        known: str | None = (yield Statement(lambda connection: connection.info.get(PAST))).rows[0][0]
+        if known is None:
+            try:
+                known = token_of((yield Statement(TOKEN)).rows[0]).past or None
+            except StatementError:  # the role may not ask
+                known = ""
+            yield self._core.rollback  # what follows begins anew
+            yield Statement(lambda connection: connection.info.__setitem__(PAST, known))
+        return known or ""
+
+    def _token(self) -> Plan[Token]:
+        token = token_of((yield Statement(TOKEN)).rows[0])
+        if not token.past:
+            raise OriginUnavailableError(
+                f"{self.name} is a standby, whose past may change; tokens come from the primary"
+            )
+        return token
 
     async def _in_task(self, plan: Plan[T]) -> T:
         async with self._aborrow() as session:

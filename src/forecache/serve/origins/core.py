@@ -24,6 +24,10 @@ __all__ = ["CHUNK", "Core"]
 CHUNK: Final = 10_000  # values in one statement
 UPSERTS: Final[dict[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 REPLACES: Final = ("mysql", "mariadb")
+PLAIN: Final = (  # types of keys that every driver gives as the same values
+    *(sqlalchemy.SMALLINT, sqlalchemy.INTEGER, sqlalchemy.BIGINT, sqlalchemy.BOOLEAN, sqlalchemy.DATE),
+    *(sqlalchemy.CHAR, sqlalchemy.VARCHAR, sqlalchemy.TEXT, sqlalchemy.UUID),
+)
 WRITES: Final = {"CASCADE", "SET NULL", "SET DEFAULT"}
 
 
@@ -32,6 +36,7 @@ class CoreDetails(Details):
     """And the table as SQLAlchemy has it."""
 
     core: Any = field(default=None, compare=False, repr=False)
+    has_plain_key: bool = False  # whether a sequencer calls its rows by the same keys
 
 
 def doing(act: Callable[[Connection], object]) -> Statement:
@@ -48,6 +53,7 @@ class Core(Sql):
     def __init__(self, dialect: Dialect) -> None:
         """For a kind of database."""
         self._dialect = dialect
+        self.is_postgresql = dialect.name == "postgresql"
         self.begin = doing(begin_writing if dialect.name == "sqlite" else lambda connection: connection.begin())
 
     def schema(self, name: str) -> Plan[Schema]:
@@ -55,13 +61,14 @@ class Core(Sql):
         answer = yield doing(lambda connection: reflected(connection, name))
         core, references = answer.rows[0][0]
         details = CoreDetails(
-            address=core.fullname,
+            address=self._dialect.identifier_preparer.format_table(core),
             generated=frozenset(column.name for column in core.columns if is_generated(column)),
             dependents=dependents_of(core.fullname, references),
             core=core,
+            has_plain_key=all(type(column.type) in PLAIN for column in core.primary_key.columns),
         )
-        key = tuple(column.name for column in core.primary_key.columns)
-        return Schema(core.fullname, key, tuple(column.name for column in core.columns), details)
+        key = tuple(str(column.name) for column in core.primary_key.columns)
+        return Schema(str(core.fullname), key, tuple(str(column.name) for column in core.columns), details)
 
     def read(self, table: Table, keys: Any) -> Plan[Found]:
         """Rows by their keys; if a column is gone, with the table as it is now."""
@@ -81,7 +88,7 @@ class Core(Sql):
 
     def chunks(self, table: Table, keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
         """Portions that databases can take."""
-        if self._dialect.name == "postgresql":
+        if self.is_postgresql:
             keys = [key for key in keys if not any(map(has_zero, table.parts_of(key)))]
         size = CHUNK // len(table.key)
         return (keys[start : start + size] for start in range(0, len(keys), size))
@@ -214,8 +221,18 @@ def reflected(connection: Connection, name: str) -> tuple[Any, list[tuple[str, s
         schema, bare = "", name
     elif not (schema and there.has_table(bare, schema or None)):
         raise TableError(f"there is no table {name!r}; check its name, its schema, and which database this is")
-    core = sqlalchemy.Table(bare, MetaData(), schema=schema or None, autoload_with=connection, resolve_fks=False)
+    shown = "" if is_visible(connection, schema, bare) else schema
+    core = sqlalchemy.Table(bare, MetaData(), schema=shown or None, autoload_with=connection, resolve_fks=False)
     return core, references_in(connection, schema or None)
+
+
+def is_visible(connection: Connection, schema: str, name: str) -> bool:
+    """Whether PostgreSQL knows a table without its schema, as a sequencer then calls it."""
+    if not schema or connection.dialect.name != "postgresql":
+        return False
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    asked = sqlalchemy.text("SELECT pg_table_is_visible(CAST(:name AS regclass))")
+    return bool(connection.execute(asked, {"name": f"{quote(schema)}.{quote(name)}"}).scalar())
 
 
 def references_in(connection: Connection, schema: str | None) -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from forecache.coherence.postgresql.past import PAST, POSITION, lsn
-from forecache.coherence.token import Token, past_of
+from forecache.coherence.postgresql.past import TOKEN, token_of
+from forecache.coherence.token import Token
 from forecache.errors import TableError
 from forecache.extras import extra
 from forecache.serve.origin import Key, Table
@@ -48,7 +48,6 @@ JOIN pg_class AS c ON c.oid = f.conrelid JOIN pg_namespace AS n ON n.oid = c.rel
 JOIN pg_class AS p ON p.oid = f.confrelid JOIN pg_namespace AS m ON m.oid = p.relnamespace
 WHERE f.contype = 'f' AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))
 """
-TOKEN: Final = f"SELECT {PAST}, pg_snapshot_xmax(pg_current_snapshot())::text::bigint, {POSITION}"
 
 
 class Postgresql(Sql):
@@ -88,10 +87,7 @@ class Postgresql(Sql):
 
     def token(self) -> Plan[Token]:
         """Of all that has committed; its past is "" at a standby."""
-        answer = yield Statement(TOKEN, None)
-        system, timeline, number, position = answer.rows[0]
-        past = past_of(system, timeline) if timeline else ""
-        return Token(past, number, None if position is None else lsn(position))
+        return token_of((yield Statement(TOKEN, None)).rows[0])
 
     def chunks(self, table: Table, keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
         """All at once: an array is one parameter."""

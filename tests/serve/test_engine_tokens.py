@@ -1,0 +1,167 @@
+"""Tokens of sessions over engines of SQLAlchemy: as those of a URL, of the database that the engine connects to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, NullPool, create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import forecache
+from forecache import Database
+from forecache.coherence.token import Token
+from forecache.errors import LevelError, OriginUnavailableError, SessionLostError
+from tests.contracts.tiers import until
+from tests.serve.sites import Site, is_proven, running, version_of
+from tests.serve.standby import ROWS, Pair
+from tests.servers import PostgreSQL
+
+LEVELS = ["session", "bounded(1h)", "eventual", "strong"]
+
+
+def form(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@contextmanager
+def opened(engine: Engine, **settings: Any) -> Iterator[Database]:
+    """A cache over an engine, which is disposed of afterwards."""
+    try:
+        with forecache.open(engine, **({"tables": ["item"]} | settings)) as database:
+            yield database
+    finally:
+        engine.dispose()
+
+
+def either(pair: Pair) -> Engine:
+    """An engine whose connections go to whoever of the pair writes."""
+    return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(pair.url), pool_pre_ping=True)
+
+
+def version_after(database: Database, token: str, level: str = "session") -> int | None:
+    """What a session gets; None while the database cannot be asked."""
+    try:
+        version: int = database["item"].get(1, level=level, after=token)["version"]
+    except OriginUnavailableError:
+        return None
+    return version
+
+
+def test_a_session_goes_on_behind_an_engine_and_back(site: Site) -> None:
+    site.sequencer()
+    by_url = site.open()
+    with opened(create_engine(form(site.url)), shared=site.shared) as by_engine:
+        assert until(lambda: is_proven(by_engine))
+        for version, (writer, reader) in enumerate(2 * [(by_url, by_engine), (by_engine, by_url)], 1):
+            writer["item"].update(1, {"version": version})
+            token = writer.token()
+            for level in LEVELS:
+                assert version_after(reader, token, level) == version
+            assert until(lambda reader=reader, token=token: reader._watch.contains(Token.parse(token)))
+            assert version_of(reader, 1) == version
+            answer = reader["item"].get(1, level="session", after=token, with_certificate=True)
+            assert (answer.row["version"], answer.certificate.tier) == (version, "process")
+        assert until(lambda: (by_engine["item"].get(1), by_engine.stats().audits > 0)[1]), (
+            "they ask the database in the driver's words"
+        )
+        assert by_engine.stats().violations == 0
+
+
+async def test_tasks_do_as_well(site: Site) -> None:
+    site.sequencer()
+    for engine in (
+        create_engine(form(site.url), poolclass=NullPool),
+        create_async_engine(form(site.url), poolclass=NullPool),
+    ):
+        async with await forecache.aopen(engine, ["item"], shared=site.shared) as database:
+            for version in range(1, 6):
+                await database["item"].aupdate(1, {"version": version})
+                token = await database.atoken()
+                assert (await database["item"].aget(1, level="session", after=token))["version"] == version
+                assert (await database["item"].aget_many([1, 2], after=token))[1]["version"] == version
+
+
+@pytest.mark.parametrize("followed", [False, True], ids=["alone", "with a sequencer"])
+def test_after_a_failover_what_was_lost_is_refused(pair: Pair, followed: bool) -> None:
+    settings = {"shared": pair.valkey.url} if followed else {}
+    with ExitStack() as stack:
+        if followed:
+            stack.enter_context(running(pair.url, pair.valkey.url))
+        database = stack.enter_context(opened(either(pair), **settings))
+        held = database.token()
+        pair.lags()
+        database["item"].update(1, {"version": 7})
+        lost = database.token()
+        assert version_after(database, lost) == 7
+        pair.fails_over()
+        for level in LEVELS:
+            with pytest.raises(SessionLostError, match="Read without the token"):
+                until(lambda level=level: version_after(database, lost, level) == "never")
+        assert until(lambda: version_after(database, database.token()) == 0)
+        if followed:  # the sequencer tells what the new past has of the one before
+            assert version_after(database, held) == 0
+        else:
+            with pytest.raises(SessionLostError, match="nobody told"):
+                version_after(database, held)
+
+
+def test_a_standby_makes_no_tokens(pair: Pair) -> None:
+    with opened(create_engine(form(pair.primary.url))) as database:
+        token = database.token()
+    with opened(create_engine(form(pair.standby.url))) as database:
+        with pytest.raises(OriginUnavailableError, match="tokens come from the primary"):
+            database.token()
+        with pytest.raises(LevelError, match="read from the primary"):
+            database["item"].get(1, after=token)
+        pair.fails_over()
+        assert version_after(database, database.token()) == 0, "on the same connection"
+
+
+def test_a_role_that_may_not_know_the_past_still_reads(postgresql: PostgreSQL) -> None:
+    url = postgresql.database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(ROWS.encode())
+        connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system FROM PUBLIC")
+        connection.execute("CREATE ROLE humble LOGIN; GRANT SELECT ON item TO humble")
+    with opened(create_engine(form(url))) as database:
+        token = database.token()
+    with opened(create_engine(form(url.replace("postgres@", "humble@")))) as database:
+        for key in (1, 2):
+            assert database["item"].get(key) == {"id": key, "version": 0}
+        with pytest.raises(LevelError, match="grant it"):
+            database["item"].get(1, after=token)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "is_followed"),
+    [
+        ("int", "public.thing", True),
+        ("varchar(9)", "thing", True),
+        ("inet", "thing", False),
+        ("numeric", "thing", False),
+    ],
+)
+def test_copies_are_proven_where_a_sequencer_calls_rows_the_same(
+    site: Site, kind: str, name: str, is_followed: bool
+) -> None:
+    """Other tables are cached as without a sequencer: drivers may differ in what such a key is."""
+    site.writer.execute(f"CREATE TABLE thing (id {kind} PRIMARY KEY)")
+    with opened(create_engine(form(site.url)), tables=[name], shared=site.shared) as database:
+        assert [table.name for table in database[name]._path.tables.values()] == ["thing"]
+        assert (database._watch.proof is not None) is is_followed
+
+
+def test_a_file_behind_an_engine_has_none_and_needs_none(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'shop.db'}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE item (id INTEGER PRIMARY KEY, version INT)")
+    with opened(engine) as database:
+        with pytest.raises(LevelError, match="'strong' needs none"):
+            database.token()
+        with pytest.raises(LevelError, match="'strong' needs none"):
+            database["item"].get(1, after="1-1-1")
