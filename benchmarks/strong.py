@@ -3,6 +3,9 @@
 On a server of its own with `fsync` on, with sequencers and readers as processes of their own. One client updates one of
 100 rows at a time, and commits; ways take turns. "Database alone" is the same server while commits do not wait for us.
 "Does nothing" is a standby that acknowledges each commit as soon as its bytes are there: what is left to gain.
+Where the disk takes longer, it is the same disk, and `fdatasync`, by which the server makes its log durable, waits for
+a fixed time before it does its work: a stand-in for network storage. Several clients at a time are threads of one
+process, each with rows and a connection of its own; the server makes their commits durable together.
 Two readers read the same rows at random, with a pause of 1 ms after each, at level `strong`; shares are of what they
 read while commits waited. In a takeover the sequencer that leads is killed or stopped while the client commits without
 a pause: what is counted is the longest time between two commits that returned after that.
@@ -15,7 +18,9 @@ import random
 import statistics
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from time import perf_counter
@@ -25,12 +30,15 @@ import forecache
 from benchmarks.following import follower, milliseconds
 from benchmarks.harness import Peers, Table, parser, report
 from benchmarks.idle_standby import NAME, stand_by
+from benchmarks.slow_disk import SECONDS, NoCompilerError, slow_disk
 from forecache.serve.tiers.valkey import ValkeyTier
 from forecache.show.servers import Sequencer
 from tests.coherence.strong import Setting, until
 from tests.servers import PostgreSQL, Valkey
 
 ROWS = 100
+CLIENTS = 4  # of those that commit at a time, of which no two write the same row
+Lines = list[list[str]]
 UPDATE = "UPDATE item SET version = version + 1 WHERE id = %s"
 
 
@@ -74,14 +82,37 @@ class Readers:
         return [sum(parts) for parts in zip(*(pipe.recv() for pipe in self.pipes), strict=True)]
 
 
-def commit(connection: Any, times: int) -> list[float]:
+def commit(connection: Any, times: int, first: int = 0, step: int = 1) -> list[float]:
     """Seconds of each commit."""
     found = []
     for number in range(times):
         start = perf_counter()
-        connection.execute(UPDATE, [number % ROWS + 1])
+        connection.execute(UPDATE, [(first + number * step) % ROWS + 1])
         found.append(perf_counter() - start)
     return found
+
+
+class Commits:
+    """What commits took, of one client after the other and of several at a time."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self.alone: list[float] = []
+        self.together: list[float] = []
+        self.seconds = 0.0  # of those together
+
+    def measure(self, connections: Sequence[Any], times: int) -> None:
+        """The first client, and then all of them."""
+        self.alone += commit(connections[0], times)
+        start = perf_counter()
+        with ThreadPoolExecutor(len(connections)) as pool:
+            jobs = [
+                pool.submit(commit, connection, times // 2, first, len(connections))
+                for first, connection in enumerate(connections)
+            ]
+            for job in jobs:
+                self.together += job.result()
+        self.seconds += perf_counter() - start
 
 
 def switch(setting: Setting, names: str) -> None:
@@ -91,38 +122,46 @@ def switch(setting: Setting, names: str) -> None:
     time.sleep(1.5)  # a sequencer vouches a second later
 
 
-def waits(setting: Setting, connection: Any, rounds: int, times: int) -> tuple[list[list[str]], list[list[str]]]:
-    """Lines of commits, and of reads."""
-    lines, shares = [], []
+WAYS = ("database alone", "a standby that does nothing", "synchronous")
+
+
+def waits(setting: Setting, connections: Sequence[Any], rounds: int, times: int) -> tuple[list[Lines], Lines]:
+    """Lines of commits by one client and by several, and of reads."""
+    ones: Lines = []
+    several: Lines = []
+    shares: Lines = []
     for number in (0, 2):
-        alone: list[float] = []
-        idle: list[float] = []
-        waiting: list[float] = []
+        alone, idle, waiting = found = [Commits() for _ in WAYS]
         with ExitStack() as stack:
             switch(setting, "forecache")
             readers = Readers(stack, setting, number) if number else None
             counts = [0, 0]
             for _ in range(rounds):
                 switch(setting, "")
-                alone += commit(connection, times)
+                alone.measure(connections, times)
                 with follower(setting.url, stand_by):
                     switch(setting, NAME)
-                    idle += commit(connection, times)
+                    idle.measure(connections, times)
                     switch(setting, "")
                 switch(setting, "forecache")
                 if readers is not None:
                     readers.counts()
-                waiting += commit(connection, times)
+                waiting.measure(connections, times)
                 if readers is not None:
                     counts = [sum(pair) for pair in zip(counts, readers.counts(), strict=True)]
-        own = milliseconds(alone)[0]
-        for name, found in (("database alone", alone), ("a standby that does nothing", idle), ("synchronous", waiting)):
-            line = milliseconds(found)
-            lines.append([f"{name}, {number} readers", *(f"{part:.2f}" for part in line), f"{line[0] / own:.2f}"])
+        for name, commits in zip(WAYS, found, strict=True):
+            one, all_of = milliseconds(commits.alone), milliseconds(commits.together)
+            own = milliseconds(alone.alone)[0], milliseconds(alone.together)[0]
+            title = f"{name}, {number} readers"
+            ones.append([title, *(f"{part:.2f}" for part in one), f"{one[0] / own[0]:.2f}"])
+            rate = len(commits.together) / commits.seconds
+            several.append([title, *(f"{part:.2f}" for part in all_of), f"{all_of[0] / own[1]:.2f}", f"{rate:,.0f}"])
         if readers is not None:
-            rate = len(waiting) / sum(waiting)
-            shares.append([f"{number}", f"{rate:,.0f}", f"{counts[0]:,}", f"{counts[1] / counts[0]:.3f}"])
-    return lines, shares
+            done, seconds = len(waiting.alone) + len(waiting.together), sum(waiting.alone) + waiting.seconds
+            shares.append(
+                [f"{number}", f"{done / seconds:,.0f}", f"{counts[0]:,}", f"{counts[1] / counts[0]:.3f}"],
+            )
+    return [ones, several], shares
 
 
 def leads(candidate: Sequencer) -> bool:
@@ -169,21 +208,36 @@ def takeovers(connection: Any, candidates: list[Sequencer], times: int) -> list[
     ]
 
 
+@contextmanager
+def prepared(server: PostgreSQL) -> Iterator[tuple[Setting, list[Sequencer], list[Any]]]:
+    """Rows, two sequencers and clients on a server that runs."""
+    with Valkey() as valkey, Setting(server, valkey) as setting, ExitStack() as stack:
+        setting.ask("INSERT INTO item SELECT i, 0 FROM generate_series(6, %s) AS i", ROWS)
+        candidates = [setting.candidate("400ms"), setting.candidate("400ms")]  # as is usual
+        yield setting, candidates, [stack.enter_context(setting.connected()) for _ in range(CLIENTS)]
+        switch(setting, "")
+
+
 def main() -> None:
     """Measures and reports."""
     options, peers = parser(__doc__).parse_args(), Peers()
     peers.find("psycopg")
     peers.find("valkey")
-    rounds, times, failures = (1, 50, 1) if options.quick else (5, 100, 5)
-    with PostgreSQL(fsync="on") as server, Valkey() as valkey, Setting(server, valkey) as setting:
-        setting.ask("INSERT INTO item SELECT i, 0 FROM generate_series(6, %s) AS i", ROWS)
-        candidates = [setting.candidate("400ms"), setting.candidate("400ms")]  # as is usual
-        with setting.connected() as connection:
-            lines, shares = waits(setting, connection, rounds, times)
-            gone = takeovers(connection, candidates, failures)
-        switch(setting, "")
-    tables = [
-        Table("Commits of one row", ["", "p50, ms", "p99, ms", "p50, times that of the database"], lines),
+    rounds, times, failures = (1, 50, 1) if options.quick else (4, 100, 5)
+    with PostgreSQL(fsync="on") as server, prepared(server) as (setting, candidates, connections):
+        lines, shares = waits(setting, connections, rounds, times)
+        gone = takeovers(connections[0], candidates, failures)
+    names, several = ["", "p50, ms", "p99, ms", "p50, times that of the database"], f"Commits of {CLIENTS} clients"
+    columns = [names, [*names, "commits a second"]]
+    tables = list(map(Table, ["Commits of one row", f"{several} at a time"], columns, lines))
+    try:
+        with slow_disk() as slow, slow, prepared(slow) as (setting, _, connections):
+            lines, _ = waits(setting, connections, rounds, times)
+        where = f"where the disk takes {SECONDS * 1000:g} ms more"
+        tables += map(Table, [f"Commits of one row, {where}", f"{several} at a time, {where}"], columns, lines)
+    except NoCompilerError as error:
+        peers.skipped.append(f"the slow disk ({error})")
+    tables += [
         Table("Strong reads", ["readers", "commits a second", "reads", "share that copies answered"], shares),
         Table("Takeovers", ["the sequencer that leads is", "times", "median, s", "longest, s"], gone),
     ]
