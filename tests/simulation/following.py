@@ -102,7 +102,8 @@ class Following:
             effects = self.reader.heard(epoch, entry)
             self.world.counts["entries heard"] += len(effects)
             self.process.carry_out(self.shard, effects)
-            self.process.questions.applied(self.shard, [entry])
+            if effects:
+                self.process.questions.applied(self.shard, [entry])
         if all(self.reader.contains(*each) for each in said):
             self.tell()
         else:

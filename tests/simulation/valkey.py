@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from forecache.serve.tiers.beacons import APPLY, BEGIN, DISTRUST, END, EXPEL, MARK, OPEN, POLL, ROLL, TELL
+from forecache.serve.tiers.beacons import APPLY, BEGIN, DISTRUST, END, EXPEL, MARK, OPEN, POLL, ROLL
 from forecache.serve.tiers.layout import FILL, READ, RELEASE
 
 __all__ = ["FakeValkey"]
@@ -39,6 +39,8 @@ class FakeValkey:
 
     def run(self, command: tuple[Any, ...], now: float) -> Any:
         """What the server answers."""
+        if command[0] == "PUBLISH":
+            return self.publish(*command[1:])
         _, script, count, *rest = command
         arguments = [part if isinstance(part, bytes) else str(part).encode() for part in rest[count:]]
         return getattr(self, COMMANDS[script])(rest[:count], arguments, now)
@@ -104,9 +106,11 @@ class FakeValkey:
         self.publish(keys[1], b"|".join(arguments[:3]))
         return self.readers(keys[2], arguments[0])
 
-    def publish(self, channel: bytes, content: bytes) -> None:
+    def publish(self, channel: bytes, content: bytes | str) -> int:
+        """Tells all who listen, to whatever it is."""
         for listener in self.listeners:
-            listener(channel, content)
+            listener(channel, content.encode() if isinstance(content, str) else content)
+        return len(self.listeners)
 
     def readers(self, key: bytes, epoch: bytes) -> Any:
         fields = self.hashes.get(key, {})
@@ -126,10 +130,6 @@ class FakeValkey:
         for name, heard in zip(arguments[1::2], arguments[2::2], strict=True):
             if fields.get(name) == heard:
                 del fields[name]
-        return 1
-
-    def tell(self, keys: list[bytes], arguments: list[bytes], _: float) -> int:
-        self.publish(keys[1], b"|".join(arguments))
         return 1
 
     def begin(self, keys: list[bytes], arguments: list[bytes], _: float) -> Any:
@@ -215,7 +215,6 @@ COMMANDS = {  # methods, by their names, so that a mutant may lack one
     MARK.hash: "mark",
     ROLL.hash: "roll",
     EXPEL.hash: "expel",
-    TELL.hash: "tell",
     BEGIN.hash: "begin",
     END.hash: "end",
     POLL.hash: "poll",

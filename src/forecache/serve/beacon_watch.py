@@ -221,8 +221,10 @@ class BeaconWatch:
         """An entry that was published; whether it is the next, or is known."""
         reader = self._readers[shard]
         with self._lock:
-            self._carry_out(shard, reader.heard(epoch, entry))
-        self._vouching.applied(shard, [entry])
+            effects = reader.heard(epoch, entry)
+            self._carry_out(shard, effects)
+        if effects:  # or it was told when the log brought it
+            self._vouching.applied(shard, [entry])
         return reader.contains(epoch, entry)
 
     def _connect(self, server: int, lanes: dict[Node, Following], missing: dict[int, None]) -> None:

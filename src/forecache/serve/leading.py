@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from forecache._core import now
@@ -120,8 +120,10 @@ class Leading:
                 self._awaited[1].register(number, select.POLLIN)
         return {number for number, _ in self._awaited[1].poll(seconds * 1000)}
 
-    def carry_out(self, effects: Iterable[Effect]) -> None:
+    def carry_out(self, effects: Sequence[Effect]) -> None:
         """In their order; what follows from one comes before the next."""
+        if not effects:
+            return
         todo = deque(effects)
         while todo:
             effect = todo.popleft()

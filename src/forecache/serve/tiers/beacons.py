@@ -5,7 +5,7 @@
              who reads strongly
     POLL     tells the state and what is new in the log, of one moment; and notes who reads strongly, and how far he is
     MARK     notes in the log what is held, and tells who reads strongly; ROLL tells that alone
-    EXPEL    strikes those who were not heard of since; TELL tells the sequencer how far somebody is
+    EXPEL    strikes those who were not heard of since
 
 Those of the sequencer answer `GONE` if the state is lost, and `FENCED` if it is another sequencer's. Each has its keys
 in one slot. The log keeps its last entries; who is further behind than that finds a gap. What is published tells sooner
@@ -163,12 +163,6 @@ return {history, meta, redis.call('XRANGE', KEYS[2], ARGV[1] .. '-0', '+', 'COUN
 """
 )
 
-# KEYS: meta, the readers. ARGV: the epoch, who reads strongly, his position.
-TELL: Final = Script("""
-redis.call('PUBLISH', KEYS[2], table.concat({ARGV[1], ARGV[2], ARGV[3]}, '|'))
-return 1
-""")
-
 # KEYS: meta. ARGV: the epoch. Returns whether it was of this epoch, and is no more: nothing there counts any longer.
 DISTRUST: Final = Script("""
 local meta = redis.call('GET', KEYS[1])
@@ -176,7 +170,7 @@ if not meta or string.sub(meta, 1, 32) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """)
 
-BEACON_SCRIPTS: Final = (OPEN, APPLY, MARK, ROLL, EXPEL, BEGIN, END, POLL, TELL, DISTRUST)
+BEACON_SCRIPTS: Final = (OPEN, APPLY, MARK, ROLL, EXPEL, BEGIN, END, POLL, DISTRUST)
 
 
 def command_of(effect: Effect, layout: Layout, past: str = "") -> tuple[Any, ...]:
@@ -227,7 +221,7 @@ def poll(
 
 def tell(layout: Layout, epoch: str, reader: str, position: int) -> tuple[Any, ...]:
     """The command that tells the sequencer up to where a reader has dropped, and holds, everything."""
-    return TELL.command([layout.meta(), layout.readers()], [epoch, reader, position])
+    return "PUBLISH", layout.readers(), f"{epoch}|{reader}|{position}"
 
 
 def answer_of(answer: Any) -> tuple[int, dict[str, str]]:
