@@ -230,7 +230,7 @@ CAUGHT_SYNCHRONOUS: dict[str, int] = {
     "nothing is held": 0,
     "no reader is waited for": 0,
     "earlier grants are not": 50,
-    "half a term": 520,
+    "half a term": 1215,
     "no marks in new epochs": 175,
     "idle while grants last": 0,
     "idle at once": 5,
