@@ -35,6 +35,7 @@ pub mod manner;
 pub mod memory;
 pub mod model_file;
 pub mod network;
+mod pages;
 pub mod parts;
 pub mod policy;
 pub mod predictor;
