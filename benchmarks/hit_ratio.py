@@ -9,6 +9,7 @@ cache leaves to a thread of its own. A star marks policies of others.
 
     python -m benchmarks.hit_ratio --traces ../shared/traces
     python -m benchmarks.hit_ratio --keep cells.json --again learned    # measures only what is missing, or named
+    python -m benchmarks.hit_ratio --traces others --name hit_ratio_others
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def main() -> None:
     known = dict.fromkeys(cell.commit for cell in unit if cell.policy != LEARNED)
     notes = (__doc__ or "").split("\n\n", 1)[1].strip()
     notes += f"\n\nSeeds of the learned policy: {options.seeds}. It was measured at {commits}, the others at "
-    harness.report("hit_ratio", options, tables(unit, size), installed, notes=notes + ", ".join(known) + ".")
+    harness.report(options.name, options, tables(unit, size), installed, notes=notes + ", ".join(known) + ".")
 
 
 def arguments() -> argparse.Namespace:
@@ -112,6 +113,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2, help="runs of the learned policy in each cell")
     parser.add_argument("--keep", type=Path, help="file of cells: what it holds is not measured again")
     parser.add_argument("--again", default="", help="policies, comma-separated, that are measured again nevertheless")
+    parser.add_argument("--name", default="hit_ratio", help="name of the results; other traces get a file of their own")
     parser.add_argument("--no-peers", action="store_true", help="our policies only")
     return parser.parse_args()
 

@@ -5,6 +5,7 @@
 //! Sampled shadows after Waldspurger et al., "Cache modeling and optimization using miniature simulations", ATC 2017.
 
 use crate::access::{Access, Slot};
+use crate::following::{EXPERTS, Following};
 use crate::history::History;
 use crate::lead::Lead;
 use crate::learner::Trial;
@@ -14,8 +15,6 @@ use crate::policy::Setting;
 use crate::predictor::Model;
 use crate::shadow::{Mirror, Shadow, told};
 
-/// Who may be followed.
-const EXPERTS: [&str; 5] = ["arc", "s3fifo", "tinylfu", "lirs", "lru"];
 /// Share of the keys that shadows see, where they are neither too large nor too small.
 const SHARE: f64 = 0.25;
 /// Entries of a cache that follows somebody, at most: beyond, an expert of its size would take too much time and memory.
@@ -26,16 +25,8 @@ const SHADOW: (f64, f64) = (2048.0, 64.0);
 const WINDOW: (f32, f32) = (8.0, 2000.0);
 /// Sampled accesses before the first decision, in shadow capacities.
 const FIRST_DECISION: f32 = 2.0;
-/// A lead is real above this share of the window and this many standard deviations of a fair game.
-const MARGIN: f32 = 0.01;
-const DEVIATIONS: f32 = 3.0;
 /// Sampled hits that wait for the next miss at most; more are not shown to the shadows.
 const WAITING: usize = 256;
-/// Following has not paid when the cache is this many hits behind what the predictor alone would have had.
-const PATIENCE: f32 = 4.0;
-/// By what the lead of an expert that did not pay must be larger the next time.
-const DOUBT: f32 = 2.0;
-
 fn experts(objective: Objective) -> &'static [&'static str] {
     if objective == Objective::Objects { &EXPERTS } else { &[] }
 }
@@ -56,12 +47,7 @@ pub struct Guard {
     mirror: Mirror,
     /// The predictor acted upon in another manner, and what it has won over the predictor.
     rival: (Mirror, Lead),
-    leads: [Lead; EXPERTS.len()],
-    leader: Option<usize>,
-    /// What the cache has won over the predictor since it follows the leader.
-    won: Lead,
-    /// How much more than usual each expert must lead by.
-    doubts: [f32; EXPERTS.len()],
+    following: Following,
     objective: Objective,
     /// Share of a sum that remains after a sampled access.
     keep: f32,
@@ -100,10 +86,7 @@ impl Guard {
             shadows: experts(setting.objective).iter().map(|name| Shadow::new(name, &shadow)).collect(),
             mirror: Mirror::new(&shadow, setting.objective.manner()),
             rival: (Mirror::new(&shadow, setting.objective.other_manner()), Lead::default()),
-            leads: Default::default(),
-            leader: None,
-            won: Lead::default(),
-            doubts: [1.0; EXPERTS.len()],
+            following: Following::default(),
             objective: setting.objective,
             keep: 1.0 - 1.0 / (WINDOW.0 * shadow_entries).max(WINDOW.1),
             seen: 0.0,
@@ -150,7 +133,7 @@ impl Guard {
 
     /// Which expert to follow, if any.
     pub fn leader(&self) -> Option<&'static str> {
-        self.leader.map(|leader| EXPERTS[leader])
+        self.following.leader()
     }
 
     /// How the predictor, and then each expert that may be followed, does.
@@ -158,7 +141,7 @@ impl Guard {
         let ratio = |hits: f32| (self.asked > 0.0).then(|| (hits / self.asked).clamp(0.0, 1.0));
         let learned = Trial { name: "learned", hit_ratio: ratio(self.foreseen) };
         let expert = |(&name, lead): (_, &Lead)| Trial { name, hit_ratio: ratio(self.foreseen + lead.hits) };
-        [learned].into_iter().chain(experts(self.objective).iter().zip(&self.leads).map(expert)).collect()
+        [learned].into_iter().chain(experts(self.objective).iter().zip(&self.following.leads).map(expert)).collect()
     }
 
     /// Notes an access, if its key is a sampled one; little work, so that hits stay cheap.
@@ -179,14 +162,12 @@ impl Guard {
             }
             let learned = self.mirror.hits(&access, line, history, model);
             let worth = self.worth(access.weight);
-            for (shadow, lead) in self.shadows.iter_mut().zip(&mut self.leads) {
+            for (shadow, lead) in self.shadows.iter_mut().zip(&mut self.following.leads) {
                 lead.note(shadow.hits(&access), learned, worth, self.keep);
             }
             let (rival, lead) = &mut self.rival;
             lead.note(rival.hits(&access, line, history, model), learned, worth, self.keep);
-            if self.leader.is_some() {
-                self.won.note(slot.is_some(), learned, worth, self.keep);
-            }
+            self.following.note(slot.is_some(), learned, worth, self.keep);
             self.foreseen = self.foreseen * self.keep + if learned { worth } else { 0.0 };
             self.asked = self.asked * self.keep + worth;
             self.seen += 1.0;
@@ -196,7 +177,7 @@ impl Guard {
         if self.seen > self.first_decision {
             self.set_manner();
             if self.entries <= FOLLOWING && self.objective == Objective::Objects {
-                self.decide();
+                self.following.decide(self.window, self.foreseen / self.asked);
             }
         }
     }
@@ -215,85 +196,9 @@ impl Guard {
         let (rival, lead) = &mut self.rival;
         if lead.hits > lead.deviation() {
             std::mem::swap(&mut self.mirror, rival);
-            self.leads.iter_mut().for_each(|other| other.hits -= lead.hits);
+            self.following.leads.iter_mut().for_each(|other| other.hits -= lead.hits);
             self.foreseen += lead.hits;
             lead.hits = -lead.hits;
         }
-    }
-
-    /// Follows the best once its lead over whoever decides now is real. Returns when the leader is behind, or the
-    /// cache that follows it: shadows have a past that the cache does not have.
-    fn decide(&mut self) {
-        let by_hits = |&a: &usize, &b: &usize| self.leads[a].hits.total_cmp(&self.leads[b].hits);
-        let best = (0..EXPERTS.len()).max_by(by_hits).expect("there are experts");
-        let current = self.leader.map_or(Lead::default(), |leader| self.leads[leader]);
-        let real = self.doubts[best] * (MARGIN * self.window + DEVIATIONS * self.leads[best].deviation());
-        if let Some(leader) = self.leader.filter(|_| self.won.hits < -PATIENCE) {
-            self.doubts[leader] *= DOUBT;
-            self.leads[leader] = Lead::default();
-            self.leader = None;
-        } else if self.leads[best].hits - current.hits > real {
-            self.leader = Some(best);
-            self.won = Lead::default();
-        } else if current.hits < 0.0 {
-            self.leader = None;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EXPERT: usize = 3;
-
-    fn guard() -> Guard {
-        Guard::new(&Setting::new(1000, 1), &History::new(1000))
-    }
-
-    /// `count` accesses, which the expert hits and the predictor does not, or the other way round.
-    fn show(guard: &mut Guard, count: usize, expert: bool) {
-        for _ in 0..count {
-            guard.leads[EXPERT].note(expert, !expert, 1.0, guard.keep);
-            guard.window = guard.window * guard.keep + 1.0;
-            guard.decide();
-        }
-    }
-
-    #[test]
-    fn an_expert_is_followed_while_it_leads() {
-        let mut guard = guard();
-        show(&mut guard, 100, true);
-        assert_eq!(guard.leader(), Some(EXPERTS[EXPERT]));
-        show(&mut guard, 50, false);
-        assert_eq!(guard.leader(), Some(EXPERTS[EXPERT]), "it is still ahead");
-        show(&mut guard, 60, false);
-        assert_eq!(guard.leader(), None);
-    }
-
-    #[test]
-    fn chance_is_no_evidence() {
-        let mut guard = guard();
-        for _ in 0..1000 {
-            show(&mut guard, 6, true);
-            show(&mut guard, 6, false);
-            assert_eq!(guard.leader(), None);
-        }
-    }
-
-    #[test]
-    fn an_expert_that_does_not_pay_is_left_and_must_lead_by_more() {
-        let mut guard = guard();
-        let mut needed = [0; 2];
-        for needed in &mut needed {
-            while guard.leader().is_none() {
-                show(&mut guard, 1, true);
-                *needed += 1;
-            }
-            guard.won.hits = -PATIENCE - 1.0;
-            show(&mut guard, 1, true);
-            assert_eq!(guard.leader(), None);
-        }
-        assert!(needed[1] > 2 * needed[0], "{needed:?}");
     }
 }

@@ -21,6 +21,7 @@ pub mod error;
 pub mod features;
 pub mod fingerprint;
 pub mod flights;
+mod following;
 mod ghost;
 mod guard;
 mod heap;
