@@ -10,9 +10,10 @@ from forecache.coherence.beacons.doubts import Doubts
 from forecache.coherence.beacons.effects import Acknowledge, Effect
 from forecache.coherence.beacons.marks import Marks
 from forecache.coherence.beacons.pending import Pending
-from forecache.coherence.beacons.reader import UNKNOWN, Flush, Prove, Reader, Ticket
+from forecache.coherence.beacons.reader import Flush, Prove, Reader, Ticket
 from forecache.coherence.beacons.sequencer import Sequencer
 from forecache.coherence.beacons.shard import Entry, Meta, Reading
+from forecache.coherence.certificate import UNKNOWN
 from forecache.coherence.changes import Change, Commit, Message, Snapshot
 from tests.simulation.valkey import FakeValkey
 from tests.simulation.world import World

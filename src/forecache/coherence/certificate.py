@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from forecache._core import Certificate, Certified
 
-__all__ = ["Certificate", "Certified", "TierName"]
+__all__ = ["UNKNOWN", "Certificate", "Certified", "TierName"]
 
+UNKNOWN: Final = float("-inf")  # in the place of a moment: nothing is proven as of any
 TierName = Literal["process", "shared", "database"]

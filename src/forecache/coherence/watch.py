@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import Literal, Protocol
 
 from forecache import _core
+from forecache.coherence.certificate import UNKNOWN
 from forecache.coherence.level import Kind, Level
 from forecache.coherence.token import Token
 from forecache.errors import LevelError
@@ -133,7 +134,7 @@ class Ageing(Unsequenced):
 
     def proven_at(self) -> float:
         """Unknown."""
-        return float("-inf")
+        return UNKNOWN
 
     def catch_up(self, since: float) -> None:
         """Nothing can be learned."""

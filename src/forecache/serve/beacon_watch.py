@@ -12,6 +12,7 @@ from forecache import _core
 from forecache._core import now
 from forecache.coherence.beacons.reader import Drop, Effect, Flush, Prove, Reader, Ticket
 from forecache.coherence.beacons.shard import Entry, Reading
+from forecache.coherence.certificate import UNKNOWN
 from forecache.coherence.changes import EVERY, Change
 from forecache.coherence.level import Level
 from forecache.coherence.token import Token, differs
@@ -32,7 +33,6 @@ IDLE_SECONDS: Final = 0.25  # the same, where no sequencer is
 RETRY_SECONDS: Final = 0.05  # after a connection failed
 KNOWN_AT: Final = 3  # where an answer says whether the sequencer waits for us
 DROPPED: Final = 16  # rows that ended last, remembered for an audit
-UNKNOWN: Final = float("-inf")
 
 
 class BeaconWatch:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from forecache._core import Copy, now
+from forecache.coherence.certificate import UNKNOWN
 from forecache.coherence.level import STRONG, Level
 from forecache.coherence.watch import Watch
 from forecache.errors import LoadInterruptedError, OriginUnavailableError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ReadPath"]
 
-UNKNOWN: Final = float("-inf")
 EVENTUALLY_SECONDS: Final = 1.0  # between two looks for changes, where an answer of any age will do
 
 

@@ -6,6 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -118,18 +119,15 @@ class Sequencing:
         """From the moment when the source is ours until it is not, or another took a shard."""
         if hasattr(self._source, "silence"):
             self._source.silence = self._patience.seconds
-        try:
-            identity = self._source.open()
-            self._patience.began(now())
-            with Stillness() as stillness:
-                try:
-                    if not self._lead_over(identity, stop):
-                        self._lose(stillness)
-                except OriginError:
+        identity = self._source.open()
+        self._patience.began(now())
+        with Stillness() as stillness:
+            try:
+                if not self._lead_over(identity, stop):
                     self._lose(stillness)
-                    raise
-        finally:
-            self._source.close()
+            except OriginError:
+                self._lose(stillness)
+                raise
 
     def _lead_over(self, identity: Identity, stop: threading.Event) -> bool:
         """Whether nobody else took a shard until it ended."""
@@ -144,7 +142,10 @@ class Sequencing:
             beacon_seconds=self._beacon_seconds,
             term=self._term,
         )
-        with Lanes(self._routes, hears=self._term > 0) as lanes:
+        with (
+            Lanes(self._routes, hears=self._term > 0) as lanes,
+            closing(self._source),
+        ):  # at once, since another may lead already
             leading = Leading(machine, self._source, lanes, past=f"{past}\n{identity.history}")
             leading.carry_out([*machine.source_opened(identity, taken_at), *machine.start()])
             self._machine = machine
@@ -152,10 +153,9 @@ class Sequencing:
             try:
                 while not (stop.is_set() or machine.stopped or self._patience.is_over(now())):
                     leading.step(self._named)
-            finally:  # at once, since another may lead already
+            finally:
                 self._machine = None
                 self._evaded += machine.evaded
-                self._source.close()
         if machine.stopped:
             logger.warning("this sequencer steps back: %s", machine.stopped)
         return not machine.stopped

@@ -11,6 +11,7 @@ from typing import Any, Final
 from forecache._core import Copy, now
 from forecache.codec import UNREADABLE, Codec
 from forecache.coherence.beacons.reader import Ticket
+from forecache.coherence.certificate import UNKNOWN
 from forecache.coherence.level import Level
 from forecache.coherence.token import differs
 from forecache.keys import encode_key
@@ -26,7 +27,6 @@ from forecache.serve.tier import Busy, Fill, Lease, Place, Tier, Value
 __all__ = ["Shared"]
 
 TELL_SECONDS: Final = 5.0  # in which a sequencer is found, if there is one
-UNKNOWN: Final = float("-inf")  # when somebody else read a row
 SOMETIME: Final = -1e300  # before any moment of which something is known
 PATIENCE_SECONDS: Final = 1.0  # waited for others to load, before the database is asked without a lease
 

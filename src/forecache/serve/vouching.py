@@ -10,6 +10,7 @@ from typing import Final
 from forecache._core import Proof, now
 from forecache.coherence.beacons.reader import Reader
 from forecache.coherence.beacons.shard import Entry
+from forecache.coherence.certificate import UNKNOWN
 from forecache.serve.tiers.beacons import published
 from forecache.serve.tiers.ears import Ear
 from forecache.serve.tiers.lane import Lane, LaneError
@@ -19,7 +20,6 @@ from forecache.serve.tiers.routes import Node, Routes
 __all__ = ["Following", "Vouching"]
 
 RETRY_SECONDS: Final = 0.5  # after a connection failed
-UNKNOWN: Final = float("-inf")
 
 Following = tuple[Lane, dict[int, int]]  # a connection, and by shard the number under which its reader knows it
 Drops = Callable[[int, str, Entry], bool]  # an entry of a shard's epoch, and tells whether it was the next, or known

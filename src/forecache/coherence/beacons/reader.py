@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from forecache.coherence.beacons.shard import Entry, Meta, Reading
+from forecache.coherence.certificate import UNKNOWN
 from forecache.coherence.changes import EVERY, Change
 
 __all__ = ["Drop", "Effect", "Flush", "Prove", "Reader", "Ticket"]
@@ -32,8 +33,6 @@ CLOCK_ERROR: Final = 1e-3  # between the rates of two clocks, of which one may c
 RECORDS: Final = 64  # requests whose answers may still prove something: seconds of beacons
 REMEMBERED: Final = 8_192  # changes; a load that began before the oldest of them is not kept
 EVENTS: Final = 64  # kept for whoever asks why a copy was wrong
-
-UNKNOWN: Final = float("-inf")
 
 
 class Flush(NamedTuple):

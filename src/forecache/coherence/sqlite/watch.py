@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forecache import _core
+from forecache.coherence.certificate import UNKNOWN
 from forecache.coherence.level import Level
 from forecache.coherence.sqlite.changelog import LOG, install, keys_of
 from forecache.coherence.sqlite.signal import Signal, VersionSignal
@@ -73,7 +74,7 @@ class SqliteWatch(Unsequenced):
         self.standing = _core.Standing(self.epoch, self.number)
         self._has_warned = False
         self.flushes = 0  # times that everything was dropped
-        self._proven_at = float("-inf")
+        self._proven_at = UNKNOWN
         self._lock = threading.RLock()
         self._forget()
         renew_after_fork(self)
@@ -87,7 +88,7 @@ class SqliteWatch(Unsequenced):
         """Now, if nothing changed; else when it was asked last."""
         signal = self._signal
         if signal is None:
-            return float("-inf")
+            return UNKNOWN
         at = _core.now()
         try:
             return at if signal.is_unchanged() else self._proven_at
