@@ -142,10 +142,8 @@ class Sequencing:
             beacon_seconds=self._beacon_seconds,
             term=self._term,
         )
-        with (
-            Lanes(self._routes, hears=self._term > 0) as lanes,
-            closing(self._source),
-        ):  # at once, since another may lead already
+        # The source is closed first, and at once, since another may lead already.
+        with Lanes(self._routes, hears=self._term > 0) as lanes, closing(self._source):
             leading = Leading(machine, self._source, lanes, past=f"{past}\n{identity.history}")
             leading.carry_out([*machine.source_opened(identity, taken_at), *machine.start()])
             self._machine = machine
