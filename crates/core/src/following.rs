@@ -174,7 +174,9 @@ mod tests {
     fn what_is_there_stays_where_nothing_has_returned_by_the_first_decision() {
         for (ratios, expected) in [(vec![0.001], Some("lirs")), (vec![0.1, 0.001], None)] {
             let mut following = Following::default();
-            ratios.iter().for_each(|&ratio| following.decide(100.0, ratio));
+            for ratio in ratios {
+                following.decide(100.0, ratio);
+            }
             assert_eq!(following.leader(), expected);
         }
         let mut following = Following::default();
