@@ -32,6 +32,7 @@ CLASSICAL = [name for name in _core.POLICIES if name not in {"fifo", LEARNED}]
 BY_SIZE = ("lru", "s3fifo", "arc", "tinylfu", "min")
 OBJECTIVES = ("objects", "bytes")
 QUICK = 20_000
+NAME = "hit_ratio"
 
 
 def own(subject: Subject, kept: Kept, seeds: int, commit: str) -> Iterator[Cell]:
@@ -101,6 +102,8 @@ def main() -> None:
     known = dict.fromkeys(cell.commit for cell in unit if cell.policy != LEARNED)
     notes = (__doc__ or "").split("\n\n", 1)[1].strip()
     notes += f"\n\nSeeds of the learned policy: {options.seeds}. It was measured at {commits}, the others at "
+    if options.name != NAME:
+        options.command = f"python -m benchmarks.{NAME} --traces DIRECTORY --name {options.name}"
     harness.report(options.name, options, tables(unit, size), installed, notes=notes + ", ".join(known) + ".")
 
 
@@ -113,7 +116,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2, help="runs of the learned policy in each cell")
     parser.add_argument("--keep", type=Path, help="file of cells: what it holds is not measured again")
     parser.add_argument("--again", default="", help="policies, comma-separated, that are measured again nevertheless")
-    parser.add_argument("--name", default="hit_ratio", help="name of the results; other traces get a file of their own")
+    parser.add_argument("--name", default=NAME, help="of the results: other traces get a file of their own")
     parser.add_argument("--no-peers", action="store_true", help="our policies only")
     return parser.parse_args()
 
