@@ -11,7 +11,7 @@ import random
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,13 +85,17 @@ def attempts(chance: random.Random, tag: int) -> Iterator[tuple[str, list[int], 
 
 def main(database: str, into: str, number: str, seed: str, psql: str = "") -> None:
     """Until it is told to end."""
-    chance, stop, tag = random.Random(int(seed)), threading.Event(), int(number) * TAGS
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    chance, tag, told = random.Random(int(seed)), int(number) * TAGS, list[int]()
+    signal.signal(
+        signal.SIGTERM, lambda signum, _: told.append(signum)
+    )  # an event would have a lock, which we may hold
     intents, acks = (Log(Path(into), name, int(number)) for name in ("intents", "acks"))
-    while not stop.wait(0.05):
+    while not told:
+        time.sleep(0.05)
         try:
             with through_psql(database, psql) if psql else through_psycopg(database) as execute:
-                while not stop.wait(chance.random() * BETWEEN):
+                while not told:
+                    time.sleep(chance.random() * BETWEEN)
                     for statement, keys, by in attempts(chance, tag := tag + 4):
                         for key in keys:
                             intents.add((key, by, now()))

@@ -6,6 +6,9 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["attach"]
 
 REPORT_SECONDS = 10.0
+ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 
 def attach(app: typer.Typer) -> None:
@@ -78,12 +82,30 @@ def sequencer(
     term = TERM_SECONDS if synchronous else 0.0
     running = Sequencing(source, tier, beacon_seconds=parse_ttl(beacon), term=term)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     if not quiet:
         threading.Thread(target=report, args=(running, stop), daemon=True).start()
-    running.run(stop)
+    until_told(running.run, stop)
     tier.close()
+
+
+def until_told(run: Callable[[threading.Event], object], stop: threading.Event) -> None:
+    """Runs until it ends, or the process is told to end, after which it stops; raises what that raised.
+
+    It runs in a thread of its own, and signals are put into a queue: a handler that sets an event would wait for ever
+    for the lock of that event, if it interrupted who holds it.
+    """
+    told = SimpleQueue[object]()
+    before = {number: signal.signal(number, lambda *_: told.put(None)) for number in ENDINGS}
+    try:
+        with ThreadPoolExecutor(1, thread_name_prefix="forecache-sequencer") as pool:
+            ended = pool.submit(run, stop)
+            ended.add_done_callback(told.put)
+            told.get()
+            stop.set()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    ended.result()
 
 
 def report(running: Sequencing, stop: threading.Event) -> None:
