@@ -12,10 +12,19 @@ from tests.contracts.tiers import until
 from tests.proxy import Proxy
 from tests.servers import PostgreSQL, Valkey
 
-__all__ = ["ROWS", "Pair", "Standby"]
+__all__ = ["ROWS", "Pair", "Standby", "let_read"]
 
 ROWS = "CREATE TABLE item (id int PRIMARY KEY, version int NOT NULL); INSERT INTO item VALUES (1, 0), (2, 0)"
 TOUCH = "UPDATE item SET version = version WHERE id = 2"
+
+
+def let_read(url: str, role: str) -> str:
+    """The URL of a new role, which may read the rows that are made there, and may not know which past they are of."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(ROWS.encode())
+        connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system FROM PUBLIC")
+        connection.execute(f"CREATE ROLE {role} LOGIN; GRANT SELECT ON item TO {role}".encode())
+    return url.replace("postgres@", f"{role}@")
 
 
 class Standby(PostgreSQL):

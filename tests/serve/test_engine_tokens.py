@@ -18,7 +18,7 @@ from forecache.coherence.token import Token
 from forecache.errors import LevelError, OriginUnavailableError, SessionLostError
 from tests.contracts.tiers import until
 from tests.serve.sites import Site, is_proven, running, version_of
-from tests.serve.standby import ROWS, Pair
+from tests.serve.standby import Pair, let_read
 from tests.servers import PostgreSQL
 
 LEVELS = ["session", "bounded(1h)", "eventual", "strong"]
@@ -124,13 +124,10 @@ def test_a_standby_makes_no_tokens(pair: Pair) -> None:
 
 def test_a_role_that_may_not_know_the_past_still_reads(postgresql: PostgreSQL) -> None:
     url = postgresql.database()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(ROWS.encode())
-        connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system FROM PUBLIC")
-        connection.execute("CREATE ROLE humble LOGIN; GRANT SELECT ON item TO humble")
+    of_role = let_read(url, "humble")
     with opened(create_engine(form(url))) as database:
         token = database.token()
-    with opened(create_engine(form(url.replace("postgres@", "humble@")))) as database:
+    with opened(create_engine(form(of_role))) as database:
         for key in (1, 2):
             assert database["item"].get(key) == {"id": key, "version": 0}
         with pytest.raises(LevelError, match="grant it"):

@@ -18,7 +18,7 @@ from forecache.errors import LevelError, OriginUnavailableError, SessionLostErro
 from tests.contracts.tiers import until
 from tests.proxy import Proxy
 from tests.serve.sites import Site, running, version_of
-from tests.serve.standby import ROWS, Pair
+from tests.serve.standby import ROWS, Pair, let_read
 from tests.servers import PostgreSQL
 
 LEVELS = ["session", "bounded(1h)", "eventual", "strong"]
@@ -146,13 +146,10 @@ def test_a_standby_makes_no_tokens(pair: Pair) -> None:
 
 def test_a_role_that_may_not_know_the_past_still_reads(postgresql: PostgreSQL) -> None:
     url = postgresql.database()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(ROWS.encode())
-        connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system FROM PUBLIC")
-        connection.execute("CREATE ROLE modest LOGIN; GRANT SELECT ON item TO modest")
+    of_role = let_read(url, "modest")
     with forecache.open(url, ["item"]) as database:
         token = database.token()
-    with forecache.open(url.replace("postgres@", "modest@"), ["item"]) as database:
+    with forecache.open(of_role, ["item"]) as database:
         assert database["item"].get(1) == {"id": 1, "version": 0}
         with pytest.raises(LevelError, match="grant it"):
             database["item"].get(1, after=token)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecache.coherence.beacons.reader import Drop, Effect, Flush, Prove, Ticket
 from forecache.coherence.beacons.shard import Reading
+from forecache.coherence.certificate import UNKNOWN
 from forecache.coherence.changes import EVERY, Change
 from forecache.serve.tier import Lease, Place, Value
 from forecache.serve.tiers.layout import FILL, Told, found_at, value_of
@@ -25,7 +26,6 @@ READ = 0.003  # between two reads
 LEASE = 0.05
 KEEP = 10.0
 ALWAYS = 0.5  # this share of processes
-UNKNOWN = float("-inf")
 
 
 class Wishes:

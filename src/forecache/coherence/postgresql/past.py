@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from forecache.coherence.token import Token, past_of
+from forecache.errors import OriginUnavailableError
 
-__all__ = ["PAST", "POSITION", "TOKEN", "lsn", "token_of"]
+__all__ = ["PAST", "POSITION", "TOKEN", "lsn", "of_primary", "token_of"]
 
 # The number of the database system, and its timeline: 0 at a standby, which may go over to another at any moment.
 PAST: Final = """
@@ -27,6 +28,17 @@ def token_of(row: Sequence[Any]) -> Token:
     system, timeline, number, position = row
     past = past_of(system, timeline) if timeline else ""
     return Token(past, number, None if position is None else lsn(position))
+
+
+def of_primary(token: Token, name: str) -> Token:
+    """The token, for a session.
+
+    Raises:
+        OriginUnavailableError: the database of this name is a standby.
+    """
+    if not token.past:
+        raise OriginUnavailableError(f"{name} is a standby, whose past may change; tokens come from the primary")
+    return token
 
 
 def lsn(text: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
-from forecache.coherence.postgresql.past import TOKEN, token_of
+from forecache.coherence.postgresql.past import TOKEN, of_primary, token_of
 from forecache.coherence.token import Token
 from forecache.errors import (
     ConfigurationError,
@@ -197,12 +197,7 @@ class AlchemyOrigin:
         return known or ""
 
     def _token(self) -> Plan[Token]:
-        token = token_of((yield Statement(TOKEN)).rows[0])
-        if not token.past:
-            raise OriginUnavailableError(
-                f"{self.name} is a standby, whose past may change; tokens come from the primary"
-            )
-        return token
+        return of_primary(token_of((yield Statement(TOKEN)).rows[0]), self.name)
 
     async def _in_task(self, plan: Plan[T]) -> T:
         async with self._aborrow() as session:

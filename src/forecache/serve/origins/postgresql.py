@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from forecache.coherence.postgresql.history import history_of
+from forecache.coherence.postgresql.past import of_primary
 from forecache.coherence.token import Token
 from forecache.errors import OriginUnavailableError, StatementError
 from forecache.extras import extra
@@ -136,12 +137,7 @@ class PostgresqlOrigin:
         return Batch(*found, read_at, connection.past or "")
 
     def _token(self, connection: Timed) -> Plan[Token]:
-        token = yield from self._sql.token()
-        if not token.past:
-            raise OriginUnavailableError(
-                f"{self.name} is a standby, whose past may change; tokens come from the primary"
-            )
-        return token
+        return of_primary((yield from self._sql.token()), self.name)
 
     def _run(self, plan: Callable[Concatenate[Timed, P], Plan[T]], *arguments: P.args, **settings: P.kwargs) -> T:
         """Reads, once more if the connection was lost while nobody used it."""
