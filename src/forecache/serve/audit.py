@@ -13,7 +13,7 @@ import math
 import random
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from forecache._core import now
 from forecache.errors import ForecacheError
@@ -21,18 +21,28 @@ from forecache.forks import renew_after_fork
 from forecache.serve.beacon_watch import BeaconWatch
 from forecache.serve.copies import Copies
 from forecache.serve.counts import Counts
-from forecache.serve.origin import Key, Origin, Table
+from forecache.serve.flight import running_loop
+from forecache.serve.origin import Key, Row, Table
 
 __all__ = ["Audit", "Consistency"]
 
 PAUSE_SECONDS: Final = 0.5  # between two rounds
-MOST: Final = 4  # audits of a round, each of which asks the database three times
+MOST: Final = 4  # audits of a round, each of which asks the database once
 AFTER_SECONDS: Final = 2.0  # after the end of a copy, within which the next one is audited
 CONFIRM_SECONDS: Final = 2.0  # waited for a proof that accuses
+CONFIRM_PAUSE_SECONDS: Final = 0.005  # between two looks whether it is there
+END_SECONDS: Final = 2.0  # waited for an audit that runs when all is closed
 QUANTILE: Final = 1.959964  # of 95 % of a normal distribution
 MODULUS: Final = 2**32  # of the number of a transaction that a row bears
-Row = tuple[str, Any]  # a table's name, and a key
+Named = tuple[str, Any]  # a table's name, and a key
 logger = logging.getLogger("forecache")
+
+
+class Witness(Protocol):
+    """A database that knows who wrote a row."""
+
+    def with_writer(self, table: Table, key: Key) -> tuple[Row, int] | None:
+        """A row and the number of the transaction that wrote it, out of one snapshot; None if there is none to see."""
 
 
 class Consistency(NamedTuple):
@@ -65,21 +75,23 @@ class Audit:
     It costs the database a bounded number of small queries a second, however many hits there are.
     """
 
+    _thread: threading.Thread | None
+
     def __init__(
         self,
-        origin: Origin,
+        origin: Witness,
         watch: BeaconWatch,
         copies: Copies,
         *,
         counts: Counts,
         tables: Mapping[str, Table],
-        sampled: Callable[[], list[Row]] = list,
+        sampled: Callable[[], list[Named]] = list,
         seed: int = 0,
     ) -> None:
         """Does nothing before `start`.
 
         Args:
-            origin: the database.
+            origin: the database; whether it serves threads or tasks is its own business.
             watch: what vouches for the copies.
             copies: of this process.
             counts: of what is found.
@@ -89,20 +101,25 @@ class Audit:
         """
         self.tables = tables
         self._sampled = sampled
-        self._ended: dict[Row, float] = {}  # rows whose copies ended lately, and until when the next one is looked for
+        self._ended: dict[
+            Named, float
+        ] = {}  # rows whose copies ended lately, and until when the next one is looked for
         self._origin, self._watch, self._copies, self._counts = origin, watch, copies, counts
         self._random = random.Random(seed)  # noqa: S311 - chooses copies
-        self._stop = threading.Event()
+        self._stop, self._thread = threading.Event(), None
         renew_after_fork(self)
 
     def start(self) -> None:
         """Begins."""
         self._stop = threading.Event()
-        threading.Thread(target=self._run, args=(self._stop,), name="forecache-audit", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, args=(self._stop,), name="forecache-audit", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        """Ends."""
+        """Ends, and waits for an audit that runs, unless that may wait for a loop of this thread."""
         self._stop.set()
+        if self._thread is not None and running_loop() is None:
+            self._thread.join(END_SECONDS)
 
     def after_fork(self) -> None:
         """The thread is not in the child."""
@@ -121,33 +138,26 @@ class Audit:
         table = self.tables[name]
         if entry is None or not contained:
             return None
-        before = self._writer(table, key)
-        row = self._origin.read(table, [key]).rows.get(key)
-        if before is None or row is None or before != self._writer(table, key):
-            return None  # it is gone, or being written: nobody knows by whom
+        seen = self._origin.with_writer(table, key)
+        if seen is None:
+            return None  # it is gone: nobody knows by whom
+        row, writer = seen
         is_same = row == entry.value.row or repr(row) == repr(entry.value.row)  # not every value equals itself
-        is_kept = is_same or not 0 < (contained - before) % MODULUS < MODULUS // 2
+        is_kept = is_same or not 0 < (contained - writer) % MODULUS < MODULUS // 2
         if not is_kept and not self._is_confirmed(shard, epoch, now()):
             return None  # the database may have another past than the one that was vouched for
         self._counts.add(audits=1, violations=not is_kept)
         if not is_kept:
-            self._tell(name, key, contained, before)
+            self._tell(name, key, contained, writer)
         return is_kept
 
     def _is_confirmed(self, shard: int, epoch: str, at: float) -> bool:
         """Whether the epoch goes on to vouch for copies after a moment."""
         until = at + CONFIRM_SECONDS
         while (confirmed := self._watch.confirms(shard, epoch, at)) is None and now() < until:
-            self._stop.wait(0.005)
+            if self._stop.wait(CONFIRM_PAUSE_SECONDS):
+                return False
         return confirmed is True
-
-    def _writer(self, table: Table, key: Key) -> int | None:
-        """The transaction that wrote a row."""
-        where = " AND ".join('"{}" = %s'.format(column.replace('"', '""')) for column in table.key)
-        statement = f"SELECT xmin::text FROM {table.details.address} WHERE {where}"  # noqa: S608 - quoted
-        with self._origin.transaction() as transaction:
-            found = transaction.execute(statement, table.parts_of(key), tables=())
-        return int(found[0][0]) if found else None
 
     def _tell(self, name: str, key: Key, contained: int, writer: int) -> None:
         shard = self._watch.shard_of(name, key)
@@ -163,12 +173,12 @@ class Audit:
         while not stop.wait(PAUSE_SECONDS):
             for name, key in self._chosen():
                 try:
-                    if name in self.tables:
+                    if name in self.tables and not stop.is_set():
                         self.check(name, key)
                 except ForecacheError:
                     break  # the database has other worries
 
-    def _chosen(self) -> list[Row]:
+    def _chosen(self) -> list[Named]:
         """Copies of rows that were written lately, of rows that were read, and one of all where there are none."""
         moment, cache = now(), self._copies.cache
         self._ended.update(dict.fromkeys(self._watch.take_dropped(), moment + AFTER_SECONDS))

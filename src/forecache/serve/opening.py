@@ -89,12 +89,12 @@ def audit_of(
     path: ReadPath, origin: Origin, copies: Copies, counts: Counts, sampled: Callable[[], list[tuple[str, Any]]]
 ) -> Audit | None:
     """What compares copies with the database, where something vouches for them."""
-    from forecache.serve.audit import Audit
+    from forecache.serve.audit import Audit, Witness
     from forecache.serve.beacon_watch import BeaconWatch
 
-    if not isinstance(path.watch, BeaconWatch):
+    if not isinstance(path.watch, BeaconWatch) or not hasattr(origin, "with_writer"):
         return None
-    audit = Audit(origin, path.watch, copies, counts=counts, tables=path.tables, sampled=sampled)
+    audit = Audit(cast("Witness", origin), path.watch, copies, counts=counts, tables=path.tables, sampled=sampled)
     audit.start()
     return audit
 

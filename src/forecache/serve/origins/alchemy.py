@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -19,9 +20,10 @@ from forecache.errors import (
 )
 from forecache.extras import extra
 from forecache.forks import renew_after_fork
-from forecache.serve.origin import AsyncTransaction, Batch, Key, Table
+from forecache.serve.origin import AsyncTransaction, Batch, Key, Row, Table
 from forecache.serve.origins import sqlite, sqlstate
 from forecache.serve.origins.core import CHUNK, Core
+from forecache.serve.origins.loops import asked_in
 from forecache.serve.origins.plan import Answer, Plan, Statement, run
 from forecache.serve.origins.pool import LostError
 from forecache.serve.origins.threads import ThreadedTransaction, Threads
@@ -36,6 +38,7 @@ __all__ = ["AlchemyOrigin"]
 T = TypeVar("T")
 
 THREADS: Final = 8  # for tasks, where the engine is one of threads
+ASKED_SECONDS: Final = 5.0  # that a thread waits for a task, where the engine is one of tasks
 PAST: Final = "forecache.past"  # where a connection of SQLAlchemy remembers which past its database has
 
 
@@ -106,6 +109,7 @@ class AlchemyOrigin:
         self._core = Core(engine.dialect)
         self.has_tokens = self._core.is_postgresql  # whether its commits are numbered, for sessions
         self._threads = Threads(THREADS)
+        self._loop: asyncio.AbstractEventLoop | None = None  # whose tasks used an AsyncEngine last
         renew_after_fork(self)
 
     def __repr__(self) -> str:
@@ -137,6 +141,20 @@ class AlchemyOrigin:
             return await self._threads.run(self.read, table, keys)
         read_at = time.monotonic()
         return await self._in_task(self._batch(table, keys, read_at))
+
+    def with_writer(self, table: Table, key: Key) -> tuple[Row, int] | None:
+        """A row of PostgreSQL and the number of the transaction that wrote it, out of one snapshot; None if absent.
+
+        Behind an `AsyncEngine` a task of the loop that used it last asks, and this thread waits.
+
+        Raises:
+            OriginUnavailableError: there, also: no loop runs that has used it, or it does not come to it.
+        """
+        plan = self._core.with_writer(table, key)
+        if not isinstance(self.engine, Engine):
+            return asked_in(self._loop, lambda: self._in_task(plan), self.name, ASKED_SECONDS)
+        with self._borrow() as session:
+            return run(plan, session.ask)
 
     def token(self) -> Token:
         """Stands for all that has committed.
@@ -173,7 +191,8 @@ class AlchemyOrigin:
         self.close()
 
     def after_fork(self) -> None:
-        """Leaves the parent's connections alone."""
+        """Leaves the parent's connections and its loop alone."""
+        self._loop = None
         engine = self.engine if isinstance(self.engine, Engine) else self.engine.sync_engine
         engine.dispose(close=False)
 
@@ -215,6 +234,7 @@ class AlchemyOrigin:
     async def _aborrow(self) -> AsyncIterator[TaskSession]:
         if isinstance(self.engine, Engine):
             raise ConfigurationError("expected an AsyncEngine")
+        self._loop = asyncio.get_running_loop()
         with translated(self.name):
             async with self.engine.connect() as connection:
                 yield TaskSession(connection, self.name)

@@ -119,6 +119,15 @@ class Core(Sql):
         values, after = answer.rows[0], 1 + len(table.key)
         return key_in(values[1:after]), row_maker(table)(values[after:])
 
+    def with_writer(self, table: Table, key: Key) -> Plan[tuple[Row, int] | None]:
+        """A row of PostgreSQL and the number of the transaction that wrote it, out of one snapshot; None if absent."""
+        writer: sqlalchemy.ColumnClause[str] = sqlalchemy.literal_column("CAST(xmin AS text)")
+        answer = yield Statement(self.query(table).add_columns(writer).where(*self.having(table, key)))
+        if not answer.rows:
+            return None
+        *values, number = answer.rows[0]
+        return row_maker(table)(tuple(values[1 + len(table.key) :])), int(number)
+
     def having(self, table: Table, key: Key) -> list[Any]:
         """The conditions that a row has this key."""
         parts = self.where(table, key).parameters

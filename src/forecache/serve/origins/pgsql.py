@@ -9,8 +9,9 @@ from forecache.coherence.postgresql.past import TOKEN, token_of
 from forecache.coherence.token import Token
 from forecache.errors import TableError
 from forecache.extras import extra
-from forecache.serve.origin import Key, Table
+from forecache.serve.origin import Key, Row, Table
 from forecache.serve.origins.plan import Plan, Statement
+from forecache.serve.origins.rows import row_maker
 from forecache.serve.origins.sql import Details, Schema, Sql, dependents_of, has_zero
 
 with extra("postgresql"):
@@ -88,6 +89,19 @@ class Postgresql(Sql):
     def token(self) -> Plan[Token]:
         """Of all that has committed; its past is "" at a standby."""
         return token_of((yield Statement(TOKEN, None)).rows[0])
+
+    def with_writer(self, table: Table, key: Key) -> Plan[tuple[Row, int] | None]:
+        """A row and the number of the transaction that wrote it, out of one snapshot.
+
+        None if it is absent, or has another shape now.
+        """
+        where, after = self.where(table, key), 1 + len(table.key)
+        query = f"SELECT t.xmin::text, {self.selected(table)} FROM {table.details.address} AS t WHERE {where.sql}"  # noqa: S608 - names are quoted
+        answer = yield Statement(query, where.parameters)
+        if not answer.rows or answer.columns[after:] != table.columns:
+            return None
+        values = answer.rows[0]
+        return row_maker(table)(values[after:]), int(values[0])
 
     def chunks(self, table: Table, keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
         """All at once: an array is one parameter."""

@@ -14,7 +14,7 @@ from forecache.errors import OriginUnavailableError, StatementError
 from forecache.extras import extra
 from forecache.libpq import name_of, parameters_of
 from forecache.serve.budget import Budget
-from forecache.serve.origin import Batch, Key, Table
+from forecache.serve.origin import Batch, Key, Row, Table
 from forecache.serve.origins.connections import TaskConnection, ThreadConnection, Timed
 from forecache.serve.origins.pgsql import Postgresql
 from forecache.serve.origins.plan import Plan, arun, run
@@ -87,6 +87,10 @@ class PostgresqlOrigin:
         """The same in a task."""
         read_at = time.monotonic()
         return await self._arun(self._batch, table, list(keys), read_at)
+
+    def with_writer(self, table: Table, key: Key) -> tuple[Row, int] | None:
+        """A row and the number of the transaction that wrote it, out of one snapshot; None if it is absent."""
+        return self._run(lambda _: self._sql.with_writer(table, key))
 
     def token(self) -> Token:
         """Stands for all that has committed.
