@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import psycopg2
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import forecache
 from forecache import Database
 from forecache.coherence.token import Token
 from forecache.errors import LevelError, OriginUnavailableError, SessionLostError
+from forecache.serve.origins.alchemy import AlchemyOrigin
+from forecache.serve.origins.drivers import parameters_of_driver
 from tests.contracts.tiers import until
 from tests.serve.sites import Site, is_proven, running, version_of
 from tests.serve.standby import Pair, let_read
@@ -103,11 +107,38 @@ def test_after_a_failover_what_was_lost_is_refused(pair: Pair, followed: bool) -
             with pytest.raises(SessionLostError, match="Read without the token"):
                 until(lambda level=level: version_after(database, lost, level) == "never")
         assert until(lambda: version_after(database, database.token()) == 0)
-        if followed:  # the sequencer tells what the new past has of the one before
-            assert version_after(database, held) == 0
+        assert version_after(database, held) == 0, (
+            "a sequencer, or the database, tells what the new past has of the old"
+        )
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
+async def test_the_database_tells_its_history_where_the_driver_tells_how_it_connects(pair: Pair, driver: str) -> None:
+    pair.fails_over()
+    url = pair.standby.url.replace("postgresql://", f"postgresql+{driver}://")
+    engines: list[Any] = [create_engine(url)] if driver != "asyncpg" else []
+    engines += [create_async_engine(url)] if driver != "psycopg2" else []
+    for engine in engines:
+        origin = AlchemyOrigin(engine)
+        past = (await origin.atoken()).past
+        asking = asyncio.to_thread(origin.history, past)
+        if driver == "asyncpg":
+            with pytest.raises(OriginUnavailableError, match="does not tell how it connects"):
+                await asking
         else:
-            with pytest.raises(SessionLostError, match="nobody told"):
-                version_after(database, held)
+            assert (await asking).startswith("1\t0/")
+            with pytest.raises(OriginUnavailableError, match=f"has past {past} now"):
+                await asyncio.to_thread(origin.history, "1-1")
+        await (engine.dispose() if isinstance(engine, AsyncEngine) else asyncio.to_thread(engine.dispose))
+        origin.close()
+
+
+@pytest.mark.parametrize("driver", [psycopg, psycopg2])
+def test_a_connection_tells_all_that_it_was_made_with(postgresql: PostgreSQL, driver: Any) -> None:
+    given = {"password": "two words", "sslmode": "allow", "application_name": "shop", "options": "-c search_path=a"}
+    with closing(driver.connect(postgresql.url, **given)) as connection:
+        assert (parameters_of_driver(connection) or {}).items() >= (given | {"user": "postgres"}).items()
+    assert parameters_of_driver(object()) is None
 
 
 def test_a_standby_makes_no_tokens(pair: Pair) -> None:

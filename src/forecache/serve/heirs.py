@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forecache._core import now
 from forecache.coherence.postgresql.ancestry import Ancestry
-from forecache.errors import ConfigurationError, OriginError
+from forecache.errors import ConfigurationError, MissingExtraError, OriginError
 from forecache.forks import renew_after_fork
 from forecache.serve.shell import Ask, Plan
 
@@ -107,7 +107,7 @@ class Heirs:
                 return
             try:
                 self._keep(past, self._origin.history(past))
-            except (OriginError, ConfigurationError) as error:
+            except (OriginError, ConfigurationError, MissingExtraError) as error:
                 self._refused[past] = now(), str(error)
 
     async def _aask(self, past: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,75 +12,31 @@ from forecache.coherence.postgresql.past import TOKEN, of_primary, token_of
 from forecache.coherence.token import Token
 from forecache.errors import (
     ConfigurationError,
-    ConstraintError,
-    OriginError,
     OriginUnavailableError,
     StatementError,
 )
 from forecache.extras import extra
 from forecache.forks import renew_after_fork
 from forecache.serve.origin import AsyncTransaction, Batch, Key, Row, Table
-from forecache.serve.origins import sqlite, sqlstate
+from forecache.serve.origins.alchemysession import Session, TaskSession, translated
 from forecache.serve.origins.core import CHUNK, Core
+from forecache.serve.origins.drivers import parameters_of_driver
 from forecache.serve.origins.loops import asked_in
-from forecache.serve.origins.plan import Answer, Plan, Statement, run
-from forecache.serve.origins.pool import LostError
+from forecache.serve.origins.plan import Plan, Statement, run
 from forecache.serve.origins.threads import ThreadedTransaction, Threads
 from forecache.serve.origins.transaction import TaskTransaction, ThreadTransaction
 
 with extra("sqlalchemy"):
-    from sqlalchemy import URL, Connection, Engine, exc
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["AlchemyOrigin"]
 
 T = TypeVar("T")
 
 THREADS: Final = 8  # for tasks, where the engine is one of threads
-ASKED_SECONDS: Final = 5.0  # that a thread waits for a task, where the engine is one of tasks
+ASKED_SECONDS: Final = 5  # that a thread waits for a task, where the engine is one of tasks; for a history as well
 PAST: Final = "forecache.past"  # where a connection of SQLAlchemy remembers which past its database has
-
-
-class Session:
-    """A connection in use."""
-
-    def __init__(self, connection: Connection, name: str) -> None:
-        """That of an engine."""
-        self._connection = connection
-        self._name = name
-
-    def ask(self, statement: Statement) -> Answer:
-        """Asks; a step that is no statement returns one value."""
-        with translated(self._name):
-            if callable(statement.sql):
-                return Answer([(statement.sql(self._connection),)])
-            if isinstance(statement.sql, str):
-                result = driven(self._connection, statement.sql, statement.parameters)
-            else:
-                result = self._connection.execute(statement.sql)
-            return Answer(result.fetchall() if result.returns_rows else ())
-
-    def is_open(self) -> bool:
-        """Nobody knows, after an error of a commit."""
-        return False
-
-
-class TaskSession:
-    """The same for a task: the driver waits, and others run."""
-
-    def __init__(self, connection: AsyncConnection, name: str) -> None:
-        """That of an engine."""
-        self._connection = connection
-        self._name = name
-
-    async def ask(self, statement: Statement) -> Answer:
-        """Asks."""
-        with translated(self._name):
-            return await self._connection.run_sync(lambda connection: Session(connection, self._name).ask(statement))
-
-    def is_open(self) -> bool:
-        """Nobody knows, after an error of a commit."""
-        return False
 
 
 class AlchemyOrigin:
@@ -150,11 +105,22 @@ class AlchemyOrigin:
         Raises:
             OriginUnavailableError: there, also: no loop runs that has used it, or it does not come to it.
         """
-        plan = self._core.with_writer(table, key)
-        if not isinstance(self.engine, Engine):
-            return asked_in(self._loop, lambda: self._in_task(plan), self.name, ASKED_SECONDS)
-        with self._borrow() as session:
-            return run(plan, session.ask)
+        return self._for_thread(self._core.with_writer(table, key))
+
+    def history(self, past: str) -> str:
+        """The history of a past: see `PostgresqlOrigin.history`; on a connection that is made as the engine's are.
+
+        Raises:
+            OriginUnavailableError: it cannot be had, as where the driver does not tell how it connects.
+            ConfigurationError: the same.
+            MissingExtraError: psycopg is not installed, which asks.
+        """
+        parameters = self._for_thread(connecting())
+        if parameters is None:
+            raise OriginUnavailableError(f"{self.name}: its driver does not tell how it connects, as psycopg does")
+        from forecache.coherence.postgresql.history import history_of
+
+        return history_of(self.name, {"connect_timeout": ASKED_SECONDS} | parameters, past, ASKED_SECONDS)
 
     def token(self) -> Token:
         """Stands for all that has committed.
@@ -218,6 +184,13 @@ class AlchemyOrigin:
     def _token(self) -> Plan[Token]:
         return of_primary(token_of((yield Statement(TOKEN)).rows[0]), self.name)
 
+    def _for_thread(self, plan: Plan[T]) -> T:
+        """What a plan brings, for a thread; behind an `AsyncEngine` a task carries it out."""
+        if not isinstance(self.engine, Engine):
+            return asked_in(self._loop, lambda: self._in_task(plan), self.name, ASKED_SECONDS)
+        with self._borrow() as session:
+            return run(plan, session.ask)
+
     async def _in_task(self, plan: Plan[T]) -> T:
         async with self._aborrow() as session:
             connection = session._connection
@@ -245,6 +218,13 @@ def name_of(url: URL) -> str:
     return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
 
 
+def connecting() -> Plan[dict[str, Any] | None]:
+    """How the driver connected, if it tells."""
+    ask = Statement(lambda connection: parameters_of_driver(connection.connection.driver_connection))
+    found: dict[str, Any] | None = (yield ask).rows[0][0]
+    return found
+
+
 def see_one_snapshot(connection: Connection) -> None:
     """Begins a transaction in which all statements see the same."""
     if connection.dialect.name == "sqlite":
@@ -253,36 +233,3 @@ def see_one_snapshot(connection: Connection) -> None:
         levels = connection.dialect.get_isolation_level_values(connection.connection.dbapi_connection)  # type: ignore[arg-type]
         repeatable = "REPEATABLE READ"
         connection.execution_options(isolation_level=repeatable if repeatable in levels else "SERIALIZABLE")
-
-
-def driven(connection: Connection, sql: str, parameters: Any) -> Any:
-    """What a statement in the words of the driver returns; a list would be several sets of parameters."""
-    if not parameters:
-        return connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
-    return connection.exec_driver_sql(sql, tuple(parameters) if isinstance(parameters, list) else parameters)
-
-
-@contextmanager
-def translated(name: str) -> Iterator[None]:
-    """Errors of SQLAlchemy and of the driver, as those of our tree."""
-    try:
-        yield
-    except exc.SQLAlchemyError as error:
-        raise translation(name, error) from error
-
-
-def translation(name: str, error: exc.SQLAlchemyError) -> OriginError:
-    """What an error means, as exactly as the driver says."""
-    cause: BaseException | None = getattr(error, "orig", None)
-    if getattr(error, "connection_invalidated", False):
-        return LostError(f"{name}: {sqlstate.first_line(cause or error)}")
-    if cause is not None and sqlstate.state_of(cause):
-        return sqlstate.translation(name, cause)
-    if isinstance(cause, sqlite3.Error):
-        return sqlite.translation(name, cause)
-    said = sqlstate.first_line(cause or error)
-    if isinstance(error, exc.IntegrityError):
-        return ConstraintError(f"{name}: {said}; nothing was changed")
-    if isinstance(error, (exc.TimeoutError, exc.OperationalError, exc.InterfaceError)):
-        return OriginUnavailableError(f"{name}: {said}")
-    return StatementError(f"{name}: {said}")
