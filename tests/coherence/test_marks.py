@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from forecache.coherence.beacons.effects import Acknowledge, Apply, Begin, End, Expel, Look, Mark, Open, Roll, Sample
-from forecache.coherence.beacons.reader import Drop, Prove, Reader
+from forecache.coherence.beacons.part import BATCH
 from forecache.coherence.beacons.sequencer import Sequencer
-from forecache.coherence.beacons.shard import Entry, Meta, Reading
-from forecache.coherence.changes import EVERY, Change, Commit, Identity, Message, Snapshot
+from forecache.coherence.beacons.shard import Entry
+from forecache.coherence.changes import Change, Commit, Identity, Message, Snapshot
 
 TERM = 1.0
 ROW, OTHER = Change("t", b"1"), Change("t", b"2")
@@ -80,6 +80,21 @@ def test_a_commit_is_marked_at_once_and_acknowledged_when_all_have_applied_the_m
     assert made.applied(0, "e1", "right", 1) == [Acknowledge(70)]
     (applied,) = of(Apply, made.seen(sees(upto=8)))
     assert applied == Apply(0, "e1", 2, (ROW,))
+
+
+def test_a_mark_tells_again_what_came_before_it_unless_that_is_much() -> None:
+    made = machine()
+    made.told([Commit(7, 70, (ROW,))])
+    made.seen(sees(upto=8))
+    entry = Entry(2, (ROW,))
+    assert made.told([Commit(8, 80, (OTHER,))]) == [Mark(0, "e1", 3, (OTHER,), (entry,))]
+    assert made.told([Commit(9, 90, (ROW,))]) == [Mark(0, "e1", 4, (ROW,))], "once"
+    made.seen(sees(upto=10))
+    many = tuple(Change("t", key) for key in range(BATCH))
+    made.told([Commit(10, 100, many), Commit(11, 110, (ROW,))])
+    made.seen(sees(upto=12))
+    (mark,) = of(Mark, made.told([Commit(12, 120, (OTHER,))]))
+    assert mark.before == ()
 
 
 def test_nobody_is_waited_for_where_nobody_reads_strongly() -> None:
@@ -207,73 +222,6 @@ def test_commits_that_evade_us_are_counted() -> None:
     assert made.evaded == 1
 
 
-# The reader.
-
-
-def reading(done: int, last: int = 0, *, term: int = 1000, settled: int | None = None, epoch: str = "e") -> Reading:
-    return Reading("h", Meta(epoch, done, done, 0, last, term, last if settled is None else settled))
-
-
-def reader(is_known: bool = True, last: int = 0, settled: int | None = None) -> Reader:
-    """One that asked at 10, when no beacon had begun, and at 11."""
-    made = Reader()
-    made.connected()
-    made.polled(1, 10.0, reading(0, last, settled=settled), [], is_known=is_known)
-    made.polled(1, 11.0, reading(1, last, settled=settled), [], is_known=is_known)
-    return made
-
-
-def test_strong_answers_end_a_term_after_the_request_that_is_proven() -> None:
-    assert reader().strong_until == pytest.approx(11.0, abs=2e-3)
-    assert reader().strong_until < 11.0
-
-
-def test_there_are_none_where_the_shard_does_not_know_of_us() -> None:
-    assert reader(is_known=False).strong_until == float("-inf")
-    made = reader(is_known=False)
-    made.polled(1, 12.0, reading(2), [], is_known=True)  # proves the request of 11, of which it did not know
-    assert made.strong_until == float("-inf")
-    made.polled(1, 13.0, reading(3), [], is_known=True)
-    assert made.strong_until > 12.9
-
-
-def test_there_are_none_before_all_is_settled_that_was_held_when_we_began() -> None:
-    made = reader(last=5, settled=4)
-    assert made.strong_until == float("-inf")
-    made.polled(1, 12.0, reading(2, 5, settled=5), [], is_known=True)
-    assert made.strong_until > 11.9
-
-
-def test_there_are_no_more_when_commits_do_not_wait_any_more_or_in_another_epoch() -> None:
-    made = reader()
-    effects = made.polled(1, 12.0, reading(2, term=0), [], is_known=True)
-    assert effects == [Prove(11.0, 2, float("-inf"))]
-    made = reader()
-    made.polled(1, 12.0, reading(2, epoch="f"), [], is_known=True)
-    assert made.strong_until == float("-inf")
-
-
-def test_what_is_held_is_dropped_and_not_kept_until_it_is_let_go() -> None:
-    made = reader()
-    before = made.ticket()
-    effects = made.polled(1, 12.0, reading(2, 1), [Entry(1, (), (ROW,))], is_known=True)
-    assert effects[0] == Drop((ROW,))
-    assert not made.may_keep(before, OTHER._replace(key=ROW.key), None)
-    assert not made.may_keep(made.ticket(), ROW, None)
-    assert made.may_keep(made.ticket(), OTHER, None)
-    made.polled(1, 13.0, reading(3, 2), [Entry(2, (ROW,), (ROW,))], is_known=True)
-    assert made.holds(ROW)
-    made.polled(1, 14.0, reading(4, 3), [Entry(3, (ROW,))], is_known=True)
-    assert made.may_keep(made.ticket(), ROW, None)
-
-
-def test_a_table_that_is_held_holds_its_rows() -> None:
-    made = reader()
-    made.polled(1, 12.0, reading(2, 1), [Entry(1, (), (Change("t", EVERY),))], is_known=True)
-    assert made.holds(ROW)
-    assert not made.holds(Change("u", b"1"))
-
-
 def test_begin_is_sent_after_the_marks_of_an_epoch() -> None:
     made = machine()
     beacon(made, 10.0, sees(upto=7), 60)  # grants
@@ -282,14 +230,3 @@ def test_begin_is_sent_after_the_marks_of_an_epoch() -> None:
     effects = [*made.connected(0), *made.tick(20.0)]
     kinds = [type(effect) for effect in effects]
     assert kinds.index(Open) < kinds.index(Mark) < kinds.index(Begin)
-
-
-def test_what_is_heard_counts_if_it_is_the_next_entry_of_the_epoch() -> None:
-    made = reader()
-    entry = Entry(1, (), (ROW,))
-    assert made.heard("f", entry) == []
-    assert made.heard("e", entry._replace(number=2)) == []
-    assert made.heard("e", entry) == [Drop((ROW,))]
-    assert made.heard("e", entry) == []
-    assert made.holds(ROW)
-    assert made.polled(1, 12.0, reading(2, 1), [], is_known=True)[-1:] == [Prove(11.0, 2, made.strong_until)]

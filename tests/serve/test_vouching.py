@@ -13,7 +13,7 @@ from forecache.serve.tiers.valkey import ValkeyTier
 from forecache.serve.vouching import Vouching
 from tests.servers import Valkey
 
-EPOCH, ROW = "a" * 32, Change("item", b"i1")
+EPOCH, ROW, OTHER = "a" * 32, Change("item", b"i1"), Change("item", b"i2")
 SOON, PATIENCE = 0.5, 30.0
 
 
@@ -59,6 +59,13 @@ def test_a_row_that_is_held_is_told_at_once_unless_something_is_missing(valkey: 
     assert reader.position == 1
     ask()
     assert (reader.position, reader.held, lane.waiting) == (3, {ROW}, 0)
+
+    ended = Entry(4, (ROW,))
+    sequencer.ask([command_of(Apply(0, EPOCH, *ended), layout)])
+    sequencer.ask([command_of(Mark(0, EPOCH, 5, (OTHER,), (ended,)), layout)])
+    assert vouching.hear(now() + SOON, node.server, lanes, [reader], drop)
+    assert (reader.position, reader.held) == (5, {OTHER}), "what came before it is told again"
+    assert lane.waiting == 1, "so nothing is asked for"
     for each in (lane, sequencer, ear):
         each.close()
     vouching.close(node.server)

@@ -6,7 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from forecache.coherence.beacons.reader import Reader
-from forecache.serve.tiers.beacons import entries_of, published
+from forecache.serve.tiers.beacons import entries_of
+from forecache.serve.tiers.entries import said
 from tests.simulation.network import Ear, Line
 
 if TYPE_CHECKING:
@@ -97,14 +98,15 @@ class Following:
         if (self.ear is None or not self.ear.is_open) and self.loop.now >= self.listens_at:
             self.listens_at = self.loop.now + LISTEN_ANEW
             self.ear = Ear(self.site.whom_to_ask(), self.site, self.process, self.log, self.hear)
-        said, self.said = [published(each) for each in self.said], deque()
-        for epoch, entry in said:
+        spoken, self.said = [said(each) for each in self.said], deque()
+        told = [(epoch, entry) for epoch, entries in spoken for entry in entries]
+        for epoch, entry in told:
             effects = self.reader.heard(epoch, entry)
             self.world.counts["entries heard"] += len(effects)
             self.process.carry_out(self.shard, effects)
             if effects:
                 self.process.questions.applied(self.shard, [entry])
-        if all(self.reader.contains(*each) for each in said):
+        if all(self.reader.contains(*each) for each in told):
             self.tell()
         else:
             self.ask()

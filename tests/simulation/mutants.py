@@ -232,7 +232,7 @@ CAUGHT_SYNCHRONOUS: dict[str, int] = {
     "no reader is waited for": 0,
     "earlier grants are not": 50,
     "half a term": 1215,
-    "no marks in new epochs": 175,
+    "no marks in new epochs": 480,
     "idle while grants last": 0,
     "idle at once": 5,
     "held unmarked": 5,

@@ -103,7 +103,7 @@ class FakeValkey:
         if int(arguments[1]) != int(parts[4]) + 1:
             return GONE
         self.note(keys, parts, arguments[1], (b"", arguments[2]))
-        self.publish(keys[1], b"|".join(arguments[:3]))
+        self.publish(keys[1], arguments[4])
         return self.readers(keys[2], arguments[0])
 
     def publish(self, channel: bytes, content: bytes | str) -> int:

@@ -11,8 +11,8 @@ from forecache._core import Proof, now
 from forecache.coherence.beacons.reader import Reader
 from forecache.coherence.beacons.shard import Entry
 from forecache.coherence.certificate import UNKNOWN
-from forecache.serve.tiers.beacons import published
 from forecache.serve.tiers.ears import Ear
+from forecache.serve.tiers.entries import said
 from forecache.serve.tiers.lane import Lane, LaneError
 from forecache.serve.tiers.questions import Questions
 from forecache.serve.tiers.routes import Node, Routes
@@ -102,7 +102,8 @@ class Vouching:
             self._ears.pop(server).close()
             return None
         shards = {self._routes.layout(shard).log(): shard for shard in self._routes.shards_of(server)}
-        return [(shards[channel], *published(content)) for channel, content in told]
+        spoken = [(shards[channel], *said(content)) for channel, content in told]
+        return [(shard, epoch, entry) for shard, epoch, entries in spoken for entry in entries]
 
     def close(self, server: int) -> None:
         """Listens to a server no more."""

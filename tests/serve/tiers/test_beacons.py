@@ -15,9 +15,7 @@ from forecache.serve.tiers.beacons import (
     command_of,
     distrust,
     entries_of,
-    packed,
     poll,
-    unpacked,
 )
 from forecache.serve.tiers.lane import Lane
 from forecache.serve.tiers.layout import Layout
@@ -25,8 +23,6 @@ from tests.coherence.actors import Server
 from tests.serve.tiers.asking import HOUR, KEY, Tiers, fill, look
 from tests.servers import Valkey
 
-TEXT = st.text(st.characters(exclude_categories=[]), max_size=8)
-CHANGES = st.lists(st.builds(Change, TEXT, st.one_of(st.just(EVERY), st.binary(max_size=300))), max_size=6)
 EPOCHS = ("a" * 32, "b" * 32)
 epochs = st.sampled_from(EPOCHS)
 numbers, held = st.integers(0, 300), st.sampled_from([(), (Change("t", b"i1"),), (Change("t", EVERY),)])
@@ -36,17 +32,12 @@ effects = st.lists(
         st.builds(Begin, st.just(0), epochs),
         st.builds(End, st.just(0), epochs, st.integers(0, 9), st.integers(0, 2**40), numbers, numbers),
         st.builds(Apply, st.just(0), epochs, st.just(0), st.just((Change("t", b"i1"),)), held),
-        st.builds(Mark, st.just(0), epochs, st.just(0), held),
+        st.builds(Mark, st.just(0), epochs, st.just(0), held, st.just(())),
         st.builds(Roll, st.just(0), epochs),
         st.none(),
     ),
     max_size=12,
 )
-
-
-@given(CHANGES)
-def test_what_is_packed_comes_back(changes: list[Change]) -> None:
-    assert unpacked(packed(changes)) == tuple(changes)
 
 
 def lane(server: Valkey) -> Lane:

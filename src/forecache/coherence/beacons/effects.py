@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from forecache.coherence.beacons.shard import Entry
 from forecache.coherence.changes import Change
 
 __all__ = [
@@ -58,6 +59,7 @@ class Mark(NamedTuple):
     epoch: str
     number: int  # of the entry
     held: tuple[Change, ...]
+    before: tuple[Entry, ...] = ()  # entries that came before it: whoever listens is told them too
 
 
 class Roll(NamedTuple):

@@ -9,10 +9,12 @@ from typing import Final
 from forecache.coherence.beacons.effects import Apply, Effect, Expel, Mark, Roll
 from forecache.coherence.beacons.marks import Marks
 from forecache.coherence.beacons.pending import Pending
+from forecache.coherence.beacons.shard import Entry
 from forecache.coherence.changes import EVERY, Change, Commit
 
 __all__ = ["BATCH", "Part", "Parts"]
 
+RETOLD: Final = 16  # entries since the last mark that the next one tells those who listen
 BATCH: Final = 500  # changes of one `Apply`, which holds up all other clients of a server: about a millisecond
 
 
@@ -32,6 +34,7 @@ class Part:
         self.changes: dict[Change, None] = {}  # to apply next
         self.waiting: dict[Pending, None] = {}  # for that
         self.marks = Marks(term)
+        self._unheard: deque[Entry] = deque(maxlen=RETOLD)  # of the log, but told to nobody who listens
 
     def rest(self) -> None:
         """Forgets its beacon."""
@@ -48,6 +51,7 @@ class Part:
         self.changes, self.waiting = {}, {}
         self.last += 1
         held = tuple(filter(self.marks.holds, changes))
+        self._unheard.append(Entry(self.last, changes, held))
         yield self.send(Apply(self.number, self.epoch, self.last, changes, held), pending)
 
     def mark(self) -> Iterator[Effect]:
@@ -66,7 +70,9 @@ class Part:
     def _mark(self, changes: dict[Change, None], commits: list[Pending]) -> Effect:
         self.last += 1
         self.marks.marked(self.last, commits)
-        return self.send(Mark(self.number, self.epoch, self.last, tuple(changes)))
+        before = tuple(self._unheard) if sum(len(entry.changes) for entry in self._unheard) <= BATCH else ()
+        self._unheard.clear()
+        return self.send(Mark(self.number, self.epoch, self.last, tuple(changes), before))
 
     def forsake(self) -> None:
         """What was to be applied to this epoch is as good as applied: nothing of it counts any more."""
@@ -75,6 +81,7 @@ class Part:
                 each.open -= 1
         self.sent = deque((effect, ()) for effect, _ in self.sent)  # which will still be answered
         self.changes, self.waiting = {}, {}
+        self._unheard.clear()
         self.epoch, self.last = "", 0
         self.marks.forsake()
         self.rest()

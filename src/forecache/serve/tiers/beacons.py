@@ -1,4 +1,4 @@
-"""Beacons: the scripts by which a sequencer changes a shard, and a process follows it; and how entries of the log look.
+"""Beacons: the scripts by which a sequencer changes a shard, and a process follows it.
 
     OPEN     begins an epoch: nothing is there          APPLY    ends places and tables, and notes them in the log
     BEGIN    begins a beacon, and tells its number and  END      ends it
@@ -14,8 +14,7 @@ what is also found where it belongs.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from forecache.coherence.beacons.effects import Apply, Begin, Effect, End, Expel, Mark, Open, Roll
@@ -23,6 +22,7 @@ from forecache.coherence.beacons.shard import Entry, Reading
 from forecache.coherence.changes import EVERY, Change
 from forecache.keys import decode_key
 from forecache.serve.tier import Place
+from forecache.serve.tiers.entries import packed, saying, unpacked
 from forecache.serve.tiers.layout import STATE, Layout, Script, reading_of
 
 __all__ = [
@@ -32,17 +32,12 @@ __all__ = [
     "distrust",
     "entries_of",
     "key_of",
-    "packed",
     "poll",
-    "published",
     "tell",
-    "unpacked",
 ]
 
 KEPT: Final = 100_000  # entries of the log, about
 MOST_ENTRIES: Final = 1_000  # of one answer
-HEAD: Final = struct.Struct(">HI")  # bytes of a table's name, bytes of a key's
-WHOLE: Final = 0xFFFF_FFFF  # in place of the latter: any row of the table
 
 # KEYS: meta, the log, the readers, and maybe the past. ARGV: the epoch, and maybe of which past it is.
 OPEN: Final = Script("""
@@ -92,7 +87,8 @@ return 1
 """
 )
 
-# KEYS: meta, the log, the readers. ARGV: the epoch, the number of the entry, what is held, entries to keep.
+# KEYS: meta, the log, the readers. ARGV: the epoch, the number of the entry, what is held, entries to keep, and
+# what to publish.
 MARK: Final = Script(
     MINE
     + READERS
@@ -100,7 +96,7 @@ MARK: Final = Script(
 if tonumber(ARGV[2]) ~= tonumber(last) + 1 then return -1 end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], ARGV[2] .. '-1', 'i', '', 'h', ARGV[3])
 write(begun, done, xmin, ARGV[2], term, settled)
-redis.call('PUBLISH', KEYS[2], table.concat({ARGV[1], ARGV[2], ARGV[3]}, '|'))
+redis.call('PUBLISH', KEYS[2], ARGV[5])
 return readers(KEYS[3])
 """
 )
@@ -191,8 +187,9 @@ def command_of(effect: Effect, layout: Layout, past: str = "") -> tuple[Any, ...
             command = BEGIN.command([meta, readers], [epoch])
         case End():
             command = END.command([meta], effect[1:])
-        case Mark(_, epoch, number, held):
-            command = MARK.command([meta, log, readers], [epoch, number, packed(held), KEPT])
+        case Mark(_, epoch, number, held, before):
+            said = saying(epoch, [*before, Entry(number, (), held)])
+            command = MARK.command([meta, log, readers], [epoch, number, packed(held), KEPT, said])
         case Roll(_, epoch):
             command = ROLL.command([meta, readers], [epoch])
         case Expel(_, epoch, others):
@@ -232,12 +229,6 @@ def answer_of(answer: Any) -> tuple[int, dict[str, str]]:
     return int(answer[0]), dict(zip(told[::2], told[1::2], strict=True))
 
 
-def published(content: bytes) -> tuple[str, Entry]:
-    """What `MARK` published: the epoch, and the entry."""
-    epoch, number, held = content.split(b"|", 2)
-    return epoch.decode(), Entry(int(number), (), unpacked(held))
-
-
 def distrust(layout: Layout, epoch: str) -> tuple[Any, ...]:
     """The command that ends an epoch."""
     return DISTRUST.command([layout.meta()], [epoch])
@@ -264,29 +255,3 @@ def ended(layout: Layout, change: Change) -> bytes:
     if change.key is EVERY:
         return layout.epoch(change.table)
     return layout.place(Place(change.table, change.key))  # type: ignore[arg-type]  # a name
-
-
-def packed(changes: Iterable[Change]) -> bytes:
-    """Tables and names of keys, as bytes."""
-    parts = []
-    for table, key in changes:
-        name = table.encode("utf-8", "surrogatepass")
-        row: bytes = b"" if key is EVERY else key  # type: ignore[assignment]
-        parts += [HEAD.pack(len(name), WHOLE if key is EVERY else len(row)), name, row]
-    return b"".join(parts)
-
-
-def unpacked(data: bytes) -> tuple[Change, ...]:
-    """The same back."""
-    changes, at = [], 0
-    while at < len(data):
-        table_bytes, key_bytes = HEAD.unpack_from(data, at)
-        at += HEAD.size
-        table = data[at : at + table_bytes].decode("utf-8", "surrogatepass")
-        at += table_bytes
-        if key_bytes == WHOLE:
-            changes.append(Change(table, EVERY))
-        else:
-            changes.append(Change(table, data[at : at + key_bytes]))
-            at += key_bytes
-    return tuple(changes)
