@@ -122,8 +122,8 @@ def test_a_trace_read_from_a_log_can_be_written_and_read(logs: Path, tmp_path: P
 
 def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
     some_trace(50).write(tmp_path / "some.parquet")
-    for arguments in ({"partitions": 0}, {"rows_at_once": 0}):
-        with pytest.raises(ConfigurationError, match="expected at least 1 of each"):
+    for arguments in ({"partitions": 0}, {"partitions": 10_001}, {"rows_at_once": 0}):
+        with pytest.raises(ConfigurationError, match="expected 1 to 10,000, and at least 1"):
             partition(tmp_path / "some.parquet", tmp_path / "new", **arguments)
     with pytest.raises(ConfigurationError, match="is not empty"):
         partition(tmp_path / "some.parquet", tmp_path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,7 @@ from forecache.coherence.changes import Change, Commit, Identity, Message, Snaps
 from forecache.serve.leading import Leading
 from forecache.serve.tiers.lanes import Lanes
 from forecache.serve.tiers.valkey import ValkeyTier
+from tests.contracts.tiers import until
 from tests.servers import Valkey
 
 PATIENCE_ROUNDS = 2_000
@@ -93,3 +96,27 @@ def test_one_is_asked_after_the_other(source: Slow, valkey: Valkey) -> None:
             leading.step(list)
             assert source.asked == asked
     routes.close()
+
+
+def test_a_tier_that_fails_is_told_once_and_that_it_answers_again(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "forecache")
+    with Valkey() as server:
+        routes = ValkeyTier.connect(server.url).routes()
+        server.kill()
+        with Lanes(routes) as lanes:
+            lanes.connect(0)
+            assert until(lambda: list(lanes.connected()) or "nothing is proven there" in caplog.text)
+            time.sleep(0.3)  # three more attempts
+            assert list(lanes.connected()) == []
+            server.start()
+            assert until(lambda: list(lanes.connected()))
+            lanes.send(0, ("PING",))
+            lanes.flush()
+            assert until(lambda: list(lanes.answers())) == [(0, b"PONG")]
+        routes.close()
+    told = [record.getMessage() for record in caplog.records]
+    assert [text.partition(",")[0] for text in told] == [
+        f"the shared tier at 127.0.0.1:{server.port} fails",
+        f"the shared tier at 127.0.0.1:{server.port} answers again",
+    ]
+    assert "refused" in told[0]

@@ -27,6 +27,7 @@ __all__ = ["Partition", "Partitions", "merged", "partition", "place_of", "whole"
 NAME: Final = "partitions.json"
 ROWS_AT_ONCE: Final = 2_000_000  # some 120 MB as rows of a log
 ROWS_EACH: Final = 2_000_000  # of a partition, on average, unless the number of partitions is given
+MOST: Final = 10_000  # partitions, each of which is a file, and one more for each block of rows while it is made
 FEWEST: Final = 8  # partitions by default: what they say by themselves tells how far to trust their sum
 SALT: Final = 0x5851_F42D_4C95_7F2D  # partitions are independent of other samples of the keys
 
@@ -126,15 +127,15 @@ def partition(
     Raises:
         TraceFormatError: the source cannot be read, or holds logs that were not cleaned.
         EmptyTraceError: there is no access.
-        ConfigurationError: the output is not empty, or a number is below 1.
+        ConfigurationError: the output is not empty, or a number is below 1, or that of partitions above 10,000.
         MissingExtraError: polars is not installed.
     """
     from forecache.record.dividing import gather, rows_of, scatter
 
     directory = Path(output)
-    if rows_at_once < 1 or (partitions is not None and partitions < 1):
+    if rows_at_once < 1 or (partitions is not None and not 1 <= partitions <= MOST):
         raise ConfigurationError(
-            f"partitions is {partitions}, rows_at_once {rows_at_once}; expected at least 1 of each"
+            f"partitions is {partitions}, rows_at_once {rows_at_once}; expected 1 to {MOST:,}, and at least 1"
         )
     if directory.exists() and any(directory.iterdir()):
         raise ConfigurationError(f"{directory} is not empty; name a new directory for a divided history")

@@ -40,7 +40,7 @@ SUPPOSED_ENTRY: Final = "1KiB"  # likewise
 
 def attach(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(size)
+    app.command(short_help="The size that saves most after its memory is paid.")(size)
 
 
 def size(

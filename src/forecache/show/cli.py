@@ -19,6 +19,13 @@ __all__ = ["main"]
 CUT_OFF: Final = 1
 UNUSABLE: Final = 2
 INTERRUPTED: Final = 130
+ADVICE: Final[dict[type[OSError], str]] = {
+    IsADirectoryError: "name a file in it",
+    NotADirectoryError: "name a directory",
+    FileExistsError: "name a directory, or a new one",
+    FileNotFoundError: "check the path",
+    PermissionError: "choose another path, or give this user the right to it",
+}
 
 
 def main() -> None:
@@ -33,9 +40,15 @@ def main() -> None:
     except ForecacheError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        fail(f"{error.filename}: {error.strerror}; {advice(error)}" if error.filename else str(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def advice(error: OSError) -> str:
+    """What to do about a file or a directory that cannot be used."""
+    known = (advice for kind, advice in ADVICE.items() if isinstance(error, kind))
+    return next(known, "check the path, and that there is room on the disk")
 
 
 def fail(message: str) -> NoReturn:

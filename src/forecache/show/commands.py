@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-EXIT_CODES = "Exit codes: 0 done, 2 what was asked for cannot be done, 130 interrupted."
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 the demo or the doctor found something broken, 2 what was asked for cannot be done, "
+    "3 the trained model is worse than none, 130 interrupted."
+)
 
 app = typer.Typer(
     name="forecache",
@@ -40,6 +43,24 @@ planning.attach(app)
 sequencer.attach(app)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A trace.")]
+
+
+def tell_version(is_asked: bool) -> None:
+    """Prints the version, and exits, if it is asked for."""
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(version("forecache"))
+        raise typer.Exit
+
+
+@app.callback()
+def whole(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=tell_version, help="Print the version, and exit.")
+    ] = False,
+) -> None:
+    """Options of `forecache` itself."""
 
 
 @app.command()
@@ -140,7 +161,7 @@ def head(
         print_tables(head_table(trace))
 
 
-@traces.command()
+@traces.command(short_help="Write a trace in another format.")
 def convert(
     file: File,
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="What to write; its suffix tells the format.")],

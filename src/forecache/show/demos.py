@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from forecache.errors import ConfigurationError
 from forecache.show.options import POLICIES, Format, Json, Policies, Seed, Sets, listed
 from forecache.show.output import print_json, print_tables
 
@@ -19,6 +20,13 @@ __all__ = ["attach"]
 
 ON_SERVERS: Final = 40_000  # requests: 20 seconds
 BROKEN: Final = 1  # exit code
+OF_ALL: Final = {"what", "seed", "as_json"}  # options
+OF: Final = {
+    "demo": OF_ALL | {"trace", "policies", "capacity", "requests", "sets", "output", "format"},
+    "demo --origin": OF_ALL
+    | {"origin", "shared", "requests", "capacity", "processes", "rate", "level", "stale_on_error", "outage"},
+    "demo coherence": OF_ALL | {"seconds"},
+}
 
 Origin = Annotated[
     Literal["sqlite", "postgresql"] | None,
@@ -47,10 +55,11 @@ Outages = Annotated[
 
 def attach(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(demo)
+    app.command(short_help="Serve a shop from a database, with every policy or on servers.")(demo)
 
 
 def demo(
+    context: typer.Context,
     what: Annotated[
         Literal["shop", "coherence"],
         typer.Argument(help="The shop, or what is proven of answers while everything is killed."),
@@ -94,6 +103,8 @@ def demo(
     With `coherence`, two processes read from PostgreSQL over Valkey, rows are written past them, and servers,
     sequencers and processes are killed; at the end the certificate of every answer is checked.
     """
+    on_one, on_several, proven = OF
+    check_options(context, proven if what == "coherence" else on_one if (origin or shared) is None else on_several)
     if what == "coherence":
         from forecache.show.coherence import demonstrate
 
@@ -117,6 +128,20 @@ def demo(
 
     recorded = None if trace is None else Trace.read(trace, format)
     on_one_database(recorded, policies, capacity, requests, output, as_json=as_json, sets=sets, seed=seed)
+
+
+def check_options(context: typer.Context, kind: str) -> None:
+    """Whether all options that were given are of this kind of demo.
+
+    Raises:
+        ConfigurationError: one is not, and would do nothing.
+    """
+    given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    for name in given:
+        if name not in OF[kind]:
+            others = " and ".join(f"forecache {other}" for other, names in OF.items() if name in names)
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigurationError(f"{option} is for {others}, and does nothing for forecache {kind}; leave it out")
 
 
 def on_servers(*, capacity: str, outages: Sequence[str], as_json: bool, **settings: Any) -> None:

@@ -29,7 +29,7 @@ COLOURS = {"ok": "", "warning": "yellow", "error": "bold red"}
 
 def attach(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(doctor)
+    app.command(short_help="Examine a PostgreSQL database that is to be followed.")(doctor)
 
 
 def doctor(

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, Self
 from forecache.coherence.level import Level
 from forecache.errors import CapacityError, ConfigurationError
 from forecache.show.catalogue import create, divided, lost, versions
-from forecache.show.outages import Keeper, Outage
+from forecache.show.outages import Keeper, Outage, check_outages
 from forecache.show.servers import SERVERS, Sequencer, Server
 from forecache.show.serving import READY, TABLE, Done, Note, Tick, Work, serve
 from forecache.study.workloads import shop
@@ -51,7 +51,20 @@ class Fleet:
     def planned(
         cls, origin: str, shared: str | None, level: str | None, stale_on_error: str | None, **settings: Any
     ) -> Self:
-        """With the level that is proven at little cost; where none is asked for, copies live shortly."""
+        """With the level that is proven at little cost; where none is asked for, copies live shortly.
+
+        Raises:
+            ConfigurationError: a setting cannot be used, as is found before anything is started.
+        """
+        if origin == "sqlite" and shared is not None:
+            raise ConfigurationError(
+                "a tier is shared in front of a database that is a server, and a file of SQLite is read faster than a "
+                "tier; leave --shared out, or take --origin postgresql"
+            )
+        there = [name for name in (origin, shared) if name in SERVERS]
+        check_outages(settings.get("outages", ()), [*there, *(["sequencer"] if len(there) > 1 else [])])
+        if stale_on_error is not None:
+            parse_duration(stale_on_error)
         wanted = Level.parse(level or ("strong" if origin == "sqlite" else "bounded(1s)"))
         ttl = TTL if stale_on_error is None and math.isinf(wanted.seconds) else LONG_TTL
         return cls(origin, shared, level=str(wanted), stale_on_error=stale_on_error, ttl=ttl, **settings)

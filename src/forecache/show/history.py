@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from forecache.errors import ConfigurationError, TraceFormatError
 from forecache.show.output import print_json, print_tables
 from forecache.show.sources import Dask, Workers, engine
 
@@ -24,7 +25,7 @@ app = typer.Typer(help="Clean the logs of live caches, and look at them.", no_ar
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
-@app.command()
+@app.command(short_help="Merge the logs of many nodes into one history.")
 def clean(
     paths: Annotated[list[Path], typer.Argument(metavar="LOG", help="Files of logs, or directories with such.")],
     *,
@@ -40,19 +41,28 @@ def clean(
     """
     from forecache.record.clean import clean as merge
 
+    lacking = [path for path in paths if not path.exists()]
+    if lacking:
+        raise ConfigurationError(f"{lacking[0]}: there is no such file or directory; check the path")
     report = merge(paths, output, lateness=lateness)
     for path, reason in (report.unreadable or {}).items():
         sys.stderr.write(f"left out {path}: {' '.join(reason.split())}\n")
+    if not report.files:
+        named = ", ".join(map(str, paths))
+        raise TraceFormatError(
+            f"{named}: no access log that can be read; expected files that a cache with record= wrote"
+        )
     show(as_json, report.to_dict(), f"{output}", rows_of(report))
 
 
-@app.command()
+@app.command(short_help="Divide a history of any length by key.")
 def divide(
     source: Annotated[Path, typer.Argument(metavar="HISTORY", help="Directory of cleaned logs, or a trace.")],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to; a new directory.")],
     partitions: Annotated[
-        int | None, typer.Option(min=1, help="Into how many; by default one for two million rows, and at least 8.")
+        int | None,
+        typer.Option(min=1, max=10_000, help="Into how many; by default one for two million rows, and at least 8."),
     ] = None,
     workers: Workers = 1,
     dask: Dask = None,

@@ -49,8 +49,9 @@ Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw calibr
 
 def attach(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (train, evaluate, tune):
-        app.command()(command)
+    app.command()(train)
+    app.command(short_help="Judge models on the end of a trace.")(evaluate)
+    app.command()(tune)
 
 
 def train(

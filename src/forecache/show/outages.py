@@ -13,7 +13,7 @@ from forecache.errors import ConfigurationError
 from forecache.show.servers import Server, ServerError
 from forecache.units import parse_duration
 
-__all__ = ["Keeper", "Outage"]
+__all__ = ["Keeper", "Outage", "check_outages"]
 
 FORM: Final = re.compile(r"(\w+)@([^+]+)(?:\+(.+))?")
 DOWN_SECONDS: Final = 3.0  # until a server that is gone is started again
@@ -46,6 +46,20 @@ class Outage:
         return cls(name, parse_duration(at), parse_duration(seconds) if seconds else DOWN_SECONDS)
 
 
+def check_outages(outages: Iterable[Outage], servers: Iterable[str]) -> None:
+    """Whether there is each server that is to be killed.
+
+    Raises:
+        ConfigurationError: one is not.
+    """
+    there = list(servers)
+    for outage in outages:
+        if outage.server not in there:
+            raise ConfigurationError(
+                f"outage of {outage.server!r}, but what is started is {', '.join(there) or 'no server'}"
+            )
+
+
 class Keeper:
     """Kills servers when it is told to, and starts again whatever is gone; in a thread of its own."""
 
@@ -57,10 +71,7 @@ class Keeper:
         """
         self._servers = servers
         self._due = sorted(outages, key=lambda outage: outage.at)
-        for outage in self._due:
-            if outage.server not in servers:
-                there = ", ".join(servers) or "no server"
-                raise ConfigurationError(f"outage of {outage.server!r}, but what is started is {there}")
+        check_outages(self._due, servers)
         self._say = say
         self._down: dict[str, tuple[float, float]] = {}  # since when, and until when they stay so
         self._past: list[tuple[str, float, float]] = []

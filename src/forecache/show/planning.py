@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 __all__ = ["attach"]
 
 TRIED: Final = "lru,tinylfu,learned"  # policies
+MOST_PROCESSES: Final = 10_000  # each of which has a store in the simulation
 
 
 def attach(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(plan)
+    app.command(short_help="What to change first in a cache or a fleet of them.")(plan)
 
 
 def plan(
@@ -46,7 +47,7 @@ def plan(
     price: Price,
     cost_per_hit: CostPerHit = "0.1ms",
     core_month: CoreMonth = 40.0,
-    processes: Annotated[int, typer.Option(min=1, help="That serve today.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, max=MOST_PROCESSES, help="That serve today.")] = 1,
     sharing: Annotated[
         int | None, typer.Option(min=1, help="Processes that the reads of one key go to; by default all.")
     ] = None,

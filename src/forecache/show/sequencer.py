@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["attach"]
 
 REPORT_SECONDS = 10.0
+LEAST_PAUSE, MOST_PAUSE = 0.001, 60.0  # seconds between beacons
+SILENCE = "400ms"
 ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 
 def attach(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(sequencer)
+    app.command(short_help="Tell a shared tier what a PostgreSQL database commits.")(sequencer)
 
 
 def sequencer(
@@ -46,9 +48,9 @@ def sequencer(
         typer.Option("--synchronous", help="Commits wait until no process answers with what was there before."),
     ] = False,
     silence: Annotated[
-        str,
-        typer.Option(metavar="DURATION", help="After which another takes over, if synchronous."),
-    ] = "400ms",
+        str | None,
+        typer.Option(metavar="DURATION", help="After which another takes over, if synchronous; by default 400ms."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what goes wrong.")] = False,
 ) -> None:
     """Tell a shared tier what a PostgreSQL database commits, so that every copy can prove its age.
@@ -63,8 +65,13 @@ def sequencer(
     from forecache.serve.origins.postgresql import PostgresqlOrigin
     from forecache.serve.sequencing import Sequencing
     from forecache.serve.tiers.valkey import ValkeyTier
-    from forecache.units import parse_ttl
+    from forecache.units import parse_duration
 
+    pause = parse_duration(beacon)
+    if not LEAST_PAUSE <= pause <= MOST_PAUSE:
+        raise ConfigurationError(f"--beacon is {beacon!r}; expected {LEAST_PAUSE:g} s to {MOST_PAUSE:g} s, as '20ms'")
+    if silence is not None and not synchronous:
+        raise ConfigurationError("--silence is for --synchronous; leave it out, or let commits wait")
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr)
     database = PostgresqlOrigin(origin)
     tables = {name: database.table(name).key for name in table}
@@ -76,11 +83,11 @@ def sequencer(
     if without_slot:
         source = NotesSource(origin, tables)
     elif synchronous:
-        source = LogSource(origin, tables, slot=slot, standby=STANDBY, silence=silence)
+        source = LogSource(origin, tables, slot=slot, standby=STANDBY, silence=silence or SILENCE)
     else:
         source = LogSource(origin, tables, slot=slot)
     term = TERM_SECONDS if synchronous else 0.0
-    running = Sequencing(source, tier, beacon_seconds=parse_ttl(beacon), term=term)
+    running = Sequencing(source, tier, beacon_seconds=pause, term=term)
     stop = threading.Event()
     if not quiet:
         threading.Thread(target=report, args=(running, stop), daemon=True).start()

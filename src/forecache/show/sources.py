@@ -43,7 +43,13 @@ def engine(workers: int, dask: str | None) -> Iterator[Run]:
 
     with extra("dask"):
         from distributed import Client
-    with Client(dask) as client:  # type: ignore[no-untyped-call]
+    try:
+        client = Client(dask)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"no Dask scheduler answers at {dask!r}: {error}; expected the address of one that runs, 'tcp://host:8786'"
+        ) from error
+    with client:
         yield on_dask(client)
 
 
@@ -117,7 +123,8 @@ class Source:
                 return partitioned_curve(
                     history, sizes, policy=name, weights=weights, seed=seed, run=self.run, on_progress=step
                 )
-            share = sample or (1.0 if name == BASELINE else default_sample(trace))
+            usual = 1.0 if name == BASELINE else default_sample(trace)
+            share = usual if sample is None else sample
             return miss_ratio_curve(
                 trace, sizes, policy=name, sample=share, weights=weights, seed=seed, on_progress=step
             )

@@ -30,8 +30,8 @@ WeightsOption = Annotated[Literal["unit", "size"], typer.Option(help="What an en
 
 def attach(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command()(curve)
-    app.command()(workload)
+    app.command(short_help="Hit ratio against cache size.")(curve)
+    app.command(short_help="Write a generated workload as a trace.")(workload)
 
 
 def curve(

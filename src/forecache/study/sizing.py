@@ -198,6 +198,10 @@ def optimal_size(
         requests_per_second=requests_per_second,
         core_month=core_month,
     )
+    if target_hit_ratio is not None and not 0 < target_hit_ratio < 1:
+        raise ConfigurationError(f"target_hit_ratio is {target_hit_ratio}; expected a share in (0, 1), such as 0.9")
+    if most_misses_per_second is not None and not 0 < most_misses_per_second < float("inf"):
+        raise ConfigurationError(f"most_misses_per_second is {most_misses_per_second}; expected a number above 0")
     rate, prices = market.requests_per_second, market.prices
     best, sizes = market.best(), market.sizes()
     nets = np.array([market.net(size) for size in sizes])

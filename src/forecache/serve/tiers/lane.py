@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from forecache.serve.tiers.layout import Script
 from forecache.serve.tiers.link import Command
 
-__all__ = ["Lane", "LaneError"]
+__all__ = ["Lane", "LaneError", "said"]
 
 
 class LaneError(Exception):
@@ -129,7 +129,12 @@ class Lane:
 
     def _fail(self, error: Exception) -> NoReturn:
         self.close()
-        raise LaneError(type(error).__name__) from error
+        raise LaneError(said(error)) from error
+
+
+def said(error: Exception) -> str:
+    """What an error of a client says, in one line."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def packed(commands: Iterable[Command]) -> bytes:

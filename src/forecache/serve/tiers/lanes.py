@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,11 +18,13 @@ __all__ = ["Lanes"]
 
 ANSWER_SECONDS: Final = 1.0  # that a server may take; beyond it the connection is given up, and with it the epoch
 PAUSE_SECONDS: Final = 0.1  # before a server is tried again
+logger = logging.getLogger("forecache")
 
 
 class Open(NamedTuple):
     """A connection, and what it carries."""
 
+    server: int
     lane: Lane
     shards: list[int]
     sent: deque[tuple[int, float]]  # shards whose answers are due, and since when
@@ -43,6 +46,7 @@ class Lanes:
         self._lost: list[int] = []
         self._wanted: dict[int, float] = {}  # shards, and when to try
         self._jobs: dict[int, Future[list[tuple[Lane, list[int]]]]] = {}
+        self._failing: dict[int, str] = {}  # servers, and what was told of their failures
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -79,7 +83,7 @@ class Lanes:
                 continue
             del self._jobs[server]
             for lane, shards in job.result():
-                opened = Open(lane, shards, deque(), [])
+                opened = Open(server, lane, shards, deque(), [])
                 self._open.append(opened)
                 for shard in shards:
                     self._wanted.pop(shard, None)
@@ -103,8 +107,8 @@ class Lanes:
             opened.buffer.clear()
             try:
                 opened.lane.send(commands)
-            except LaneError:
-                self._lose(opened)
+            except LaneError as error:
+                self._lose(opened, str(error))
 
     def heard(self, ready: Collection[int] | None = None) -> Iterator[tuple[int, str, str, int]]:
         """Shards; an epoch there, who reads strongly, and up to which entry he has dropped, and holds, everything.
@@ -139,11 +143,12 @@ class Lanes:
             try:
                 while is_due and opened.sent and opened.lane.is_ready():
                     answer = opened.lane.receive()
+                    self._answers_again(opened.server)
                     yield opened.sent.popleft()[0], answer
-            except LaneError:
-                self._lose(opened)
+            except LaneError as error:
+                self._lose(opened, str(error))
             if opened.sent and now() - opened.sent[0][1] > ANSWER_SECONDS:
-                self._lose(opened)
+                self._lose(opened, f"no answer within {ANSWER_SECONDS:g} s")
         lost, self._lost = self._lost, []
         for shard in lost:
             yield shard, None
@@ -154,15 +159,29 @@ class Lanes:
             if opened.sent:
                 try:
                     return opened.lane.is_ready(seconds)
-                except LaneError:
-                    self._lose(opened)
+                except LaneError as error:
+                    self._lose(opened, str(error))
         return False
 
-    def _lose(self, opened: Open) -> None:
+    def _lose(self, opened: Open, reason: str) -> None:
+        self._fails(opened.server, reason)
         opened.lane.close()
         if opened in self._open:
             self._open.remove(opened)
             self._lost += [shard for shard in opened.shards if self._of.get(shard) is opened]
+
+    def _fails(self, server: int, reason: str) -> None:
+        """Says so once, until it answers again."""
+        if server not in self._failing:
+            self._failing[server] = reason
+            logger.warning(
+                "the shared tier at %s fails, and nothing is proven there until it answers: %s",
+                *(self.routes.name(server), reason),
+            )
+
+    def _answers_again(self, server: int) -> None:
+        if self._failing.pop(server, None) is not None:
+            logger.warning("the shared tier at %s answers again", self.routes.name(server))
 
     def _try(self) -> None:
         """Connects to servers whose time has come."""
@@ -184,12 +203,14 @@ class Lanes:
             for node, there in nodes.items():
                 try:
                     made.append((self.routes.connect(node), there))
-                except LaneError:
+                except LaneError as error:
+                    self._fails(server, str(error))
                     self.routes.forget(server)
             if self._hears and made and server not in self._ears:
                 channels = {self.routes.layout(shard).readers(): shard for shard in self.routes.shards_of(server)}
                 self._channels[server] = channels
                 self._ears[server] = Ear(self.routes.connect(next(iter(nodes))), channels)
-        except LaneError:
+        except LaneError as error:
+            self._fails(server, str(error))
             self.routes.forget(server)
         return made

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from forecache.serve.tiers.beacons import BEACON_SCRIPTS
-from forecache.serve.tiers.lane import Lane, LaneError
+from forecache.serve.tiers.lane import Lane, LaneError, said
 from forecache.serve.tiers.layout import Layout
 from forecache.serve.tiers.link import Link
 
@@ -23,14 +23,16 @@ class Node(NamedTuple):
 class Routes:
     """Of one shared tier; shards are numbered through all its servers."""
 
-    def __init__(self, links: list[Link], shards: int, namespace: str) -> None:
+    def __init__(self, links: list[Link], shards: int, namespace: str, names: Sequence[str]) -> None:
         """Asks nobody yet.
 
         Args:
             links: to the servers, or to one cluster.
             shards: that each of them has.
             namespace: of all keys.
+            names: of the servers, for logs.
         """
+        self._names = names
         self._links, self._shards, self._namespace = links, shards, namespace
         self._clients: dict[int, Any] = {}
 
@@ -51,6 +53,10 @@ class Routes:
         """Numbers of the servers."""
         return iter(range(len(self._links)))
 
+    def name(self, server: int) -> str:
+        """Of a server or cluster, for logs."""
+        return self._names[server]
+
     def node(self, shard: int) -> Node:
         """Where a shard is, as far as is known.
 
@@ -64,7 +70,7 @@ class Routes:
         try:
             found = client.get_node_from_key(self.layout(shard).meta())
         except Exception as error:
-            raise LaneError(type(error).__name__) from error
+            raise LaneError(said(error)) from error
         if found is None:
             raise LaneError("no node has the slot")
         return Node(server, str(found.name))
@@ -81,7 +87,7 @@ class Routes:
                 client = client.get_valkey_connection(client.get_node(node_name=node.name))
             connection = client.connection_pool.make_connection()
         except Exception as error:
-            raise LaneError(type(error).__name__) from error
+            raise LaneError(said(error)) from error
         return Lane(connection, BEACON_SCRIPTS)
 
     def ask(self, shard: int, command: tuple[Any, ...]) -> Any:
@@ -112,5 +118,5 @@ class Routes:
             try:
                 self._clients[server] = self._links[server].new_client()
             except Exception as error:
-                raise LaneError(type(error).__name__) from error
+                raise LaneError(said(error)) from error
         return self._clients[server]

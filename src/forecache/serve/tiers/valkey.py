@@ -161,7 +161,8 @@ class ValkeyTier:
 
     def routes(self) -> Routes:
         """Ways to its shards for a sequencer, or for whoever follows one."""
-        return Routes([server.link for server in self._servers], self._ring.shards, self._namespace)
+        names = [server.name for server in self._servers]
+        return Routes([server.link for server in self._servers], self._ring.shards, self._namespace, names)
 
     def shard(self, place: Place) -> int:
         """The number, as `routes` counts, of the shard that a place is in."""
