@@ -6,9 +6,10 @@ On a server of its own with `fsync` on, with sequencers and readers as processes
 Where the disk takes longer, it is the same disk, and `fdatasync`, by which the server makes its log durable, waits for
 a fixed time before it does its work: a stand-in for network storage. Several clients at a time are threads of one
 process, each with rows and a connection of its own; the server makes their commits durable together.
-Two readers read the same rows at random, with a pause of 1 ms after each, at level `strong`; shares are of what they
-read while commits waited. In a takeover the sequencer that leads is killed or stopped while the client commits without
-a pause: what is counted is the longest time between two commits that returned after that.
+Two readers read the same rows at random, or those of another table that nobody writes, with a pause of 1 ms after each,
+at level `strong`; shares are of what they read while commits waited. In a takeover the sequencer that leads is killed
+or stopped while the client commits without a pause: what is counted is the longest time between two commits that
+returned after that.
 """
 
 from __future__ import annotations
@@ -37,18 +38,19 @@ from tests.coherence.strong import Setting, until
 from tests.servers import PostgreSQL, Valkey
 
 ROWS = 100
+ITEM, ELSEWHERE = "item", "price"  # the table that is written, and another
 CLIENTS = 4  # of those that commit at a time, of which no two write the same row
 Lines = list[list[str]]
 UPDATE = "UPDATE item SET version = version + 1 WHERE id = %s"
 
 
-def read(url: str, shared: str, pipe: Connection) -> None:
-    """A process that reads until it is told to stop; answers each word with its counts, and the share of copies."""
+def read(url: str, shared: str, table: str, pipe: Connection) -> None:
+    """A process that reads a table until it is told to stop; answers each word with its counts, and those of copies."""
     choice = random.Random(pipe.fileno())  # noqa: S311 - chooses rows
-    with forecache.open(url, ["item"], shared=ValkeyTier.connect(shared), level="strong") as database:
+    with forecache.open(url, [table], shared=ValkeyTier.connect(shared), level="strong") as database:
         counts = [0, 0]
         while True:
-            answer = database["item"].get(choice.randrange(1, ROWS + 1), with_certificate=True)
+            answer = database[table].get(choice.randrange(1, ROWS + 1), with_certificate=True)
             counts[0] += 1
             counts[1] += answer.certificate.tier == "process"
             time.sleep(0.001)
@@ -60,15 +62,15 @@ def read(url: str, shared: str, pipe: Connection) -> None:
 
 
 class Readers:
-    """Processes that read strongly."""
+    """Processes that read a table strongly."""
 
-    def __init__(self, stack: ExitStack, setting: Setting, number: int) -> None:
+    def __init__(self, stack: ExitStack, setting: Setting, number: int, table: str) -> None:
         """Starts them."""
         context = multiprocessing.get_context("spawn")
         self.pipes = []
         for _ in range(number):
             ours, theirs = context.Pipe()
-            process = context.Process(target=read, args=(setting.url, setting.valkey.url, theirs), daemon=True)
+            process = context.Process(target=read, args=(setting.url, setting.valkey.url, table, theirs), daemon=True)
             process.start()
             stack.callback(process.join, 30)
             stack.callback(ours.send, "stop")
@@ -123,6 +125,7 @@ def switch(setting: Setting, names: str) -> None:
 
 
 WAYS = ("database alone", "a standby that does nothing", "synchronous")
+READERS = {"0 readers": (0, ITEM), "2 readers": (2, ITEM), "2 readers of another table": (2, ELSEWHERE)}
 
 
 def waits(setting: Setting, connections: Sequence[Any], rounds: int, times: int) -> tuple[list[Lines], Lines]:
@@ -130,11 +133,11 @@ def waits(setting: Setting, connections: Sequence[Any], rounds: int, times: int)
     ones: Lines = []
     several: Lines = []
     shares: Lines = []
-    for number in (0, 2):
+    for who, (number, table) in READERS.items():
         alone, idle, waiting = found = [Commits() for _ in WAYS]
         with ExitStack() as stack:
             switch(setting, "forecache")
-            readers = Readers(stack, setting, number) if number else None
+            readers = Readers(stack, setting, number, table) if number else None
             counts = [0, 0]
             for _ in range(rounds):
                 switch(setting, "")
@@ -152,14 +155,14 @@ def waits(setting: Setting, connections: Sequence[Any], rounds: int, times: int)
         for name, commits in zip(WAYS, found, strict=True):
             one, all_of = milliseconds(commits.alone), milliseconds(commits.together)
             own = milliseconds(alone.alone)[0], milliseconds(alone.together)[0]
-            title = f"{name}, {number} readers"
+            title = f"{name}, {who}"
             ones.append([title, *(f"{part:.2f}" for part in one), f"{one[0] / own[0]:.2f}"])
             rate = len(commits.together) / commits.seconds
             several.append([title, *(f"{part:.2f}" for part in all_of), f"{all_of[0] / own[1]:.2f}", f"{rate:,.0f}"])
         if readers is not None:
             done, seconds = len(waiting.alone) + len(waiting.together), sum(waiting.alone) + waiting.seconds
             shares.append(
-                [f"{number}", f"{done / seconds:,.0f}", f"{counts[0]:,}", f"{counts[1] / counts[0]:.3f}"],
+                [who, f"{done / seconds:,.0f}", f"{counts[0]:,}", f"{counts[1] / counts[0]:.3f}"],
             )
     return [ones, several], shares
 
@@ -211,8 +214,9 @@ def takeovers(connection: Any, candidates: list[Sequencer], times: int) -> list[
 @contextmanager
 def prepared(server: PostgreSQL) -> Iterator[tuple[Setting, list[Sequencer], list[Any]]]:
     """Rows, two sequencers and clients on a server that runs."""
-    with Valkey() as valkey, Setting(server, valkey) as setting, ExitStack() as stack:
-        setting.ask("INSERT INTO item SELECT i, 0 FROM generate_series(6, %s) AS i", ROWS)
+    with Valkey() as valkey, Setting(server, valkey, ELSEWHERE) as setting, ExitStack() as stack:
+        for table in setting.tables:
+            setting.ask(f"INSERT INTO {table} SELECT i, 0 FROM generate_series(6, %s) AS i", ROWS)  # noqa: S608
         candidates = [setting.candidate("400ms"), setting.candidate("400ms")]  # as is usual
         yield setting, candidates, [stack.enter_context(setting.connected()) for _ in range(CLIENTS)]
         switch(setting, "")

@@ -35,13 +35,15 @@ def until(what: Callable[[], bool]) -> None:
 
 
 class Setting:
-    """One database, with a table `item (id, version)` of a few rows; ends with a `with` block."""
+    """One database, with tables `(id, version)` of a few rows; ends with a `with` block."""
 
-    def __init__(self, server: PostgreSQL, valkey: Valkey) -> None:
-        self.server, self.valkey = server, valkey
+    def __init__(self, server: PostgreSQL, valkey: Valkey, *tables: str) -> None:
+        """The table `item`, and maybe others."""
+        self.server, self.valkey, self.tables = server, valkey, ("item", *tables)
         self.url = server.database()
-        self.ask("CREATE TABLE item (id int PRIMARY KEY, version int)")
-        self.ask(f"INSERT INTO item SELECT i, 0 FROM generate_series(1, {ROWS}) AS i")
+        for table in self.tables:
+            self.ask(f"CREATE TABLE {table} (id int PRIMARY KEY, version int)")
+            self.ask(f"INSERT INTO {table} SELECT i, 0 FROM generate_series(1, {ROWS}) AS i")
         self.stack = contextlib.ExitStack()
 
     def __enter__(self) -> Setting:
@@ -62,7 +64,8 @@ class Setting:
 
     def candidate(self, silence: str = "3s") -> Sequencer:
         """A sequencer, as a process, which may say nothing for longer than usual, as machines of tests are busy."""
-        made = Sequencer(self.url, self.valkey.url, "item", "--synchronous", "--silence", silence)
+        others = [option for table in self.tables[1:] for option in ("--table", table)]
+        made = Sequencer(self.url, self.valkey.url, "item", "--synchronous", "--silence", silence, *others)
         made.start()
         self.stack.callback(made.close)
         return made
@@ -70,7 +73,7 @@ class Setting:
     def open(self) -> Database:
         """A process with copies, or so it seems."""
         tier = ValkeyTier.connect(self.valkey.url)
-        return self.stack.enter_context(forecache.open(self.url, ["item"], shared=tier, level="strong"))
+        return self.stack.enter_context(forecache.open(self.url, self.tables, shared=tier, level="strong"))
 
     @contextlib.contextmanager
     def waiting(self, names: str = STANDBY) -> Iterator[None]:
@@ -116,8 +119,8 @@ class Setting:
 class Observed:
     """Writers past the caches, and readers; each read is compared with what had been committed before it began."""
 
-    def __init__(self, setting: Setting, databases: list[Database]) -> None:
-        self._setting, self._stop = setting, threading.Event()
+    def __init__(self, setting: Setting, databases: list[Database], table: str = "item") -> None:
+        self._setting, self._table, self._stop = setting, table, threading.Event()
         self._committed = dict.fromkeys(range(1, ROWS + 1), 0)
         self.reads = self.here = self.writes = self.failed = 0
         self.longest = 0.0  # seconds that a commit took
@@ -141,7 +144,7 @@ class Observed:
             version = 0
             while not self._stop.wait(0.01 * key):
                 version, began = version + 1, time.monotonic()
-                connection.execute("UPDATE item SET version = %s WHERE id = %s", (version, key))
+                connection.execute(f"UPDATE {self._table} SET version = %s WHERE id = %s", (version, key))
                 self.longest = max(self.longest, time.monotonic() - began)
                 self._committed[key] = version
                 self.writes += 1
@@ -152,7 +155,7 @@ class Observed:
             for key in self._committed:
                 expected = max(seen[key], self._committed[key])
                 try:
-                    answer = database["item"].get(key, with_certificate=True)
+                    answer = database[self._table].get(key, with_certificate=True)
                 except ForecacheError:
                     self.failed += 1
                     continue
@@ -163,9 +166,9 @@ class Observed:
                     self.violations.append(f"row {key}: {version} after {expected}, from the {answer.certificate.tier}")
 
 
-def answers_here(database: Database) -> bool:
+def answers_here(database: Database, table: str = "item") -> bool:
     """Whether a strong read was answered by this process, the short way."""
-    rows = database["item"]
+    rows = database[table]
     before = rows.hits
     certificate = rows.get(1, with_certificate=True).certificate
     return bool(certificate.tier == "process" and certificate.max_age == 0 and rows.hits > before)

@@ -1,5 +1,7 @@
 /* Synchronous mode as the code has it: processes hold what a commit wrote, beacons carry the grant of strong answers,
    and a second sequencer takes the slot while the first may go on and not know it. One row, one shard, one process.
+   With OTHER the process reads another table strongly too, from some moment on, before the row's or after it: beacons
+   grant because of that as well, and what they grant is of the tables that the proven request named.
 
    What is checked: a copy that may be served (`left` > 0) is what the database shows now. Time is a clock of all: TERM
    ticks after a request, what it proved is over. Commits follow each other, as each waits for the row. A request and
@@ -49,6 +51,12 @@
 #define FROM_THE_START (a_settled >= begun_at)
 #endif
 
+#ifdef KNOWN_ANY
+#define NAMED (listed || other)                      /* a request that named any table */
+#else
+#define NAMED listed                                 /* the row's */
+#endif
+
 #ifdef MARK_LATE
 #define MARKED true
 #else
@@ -57,7 +65,7 @@
 #ifdef NO_WISH
 #define UNWISHED true
 #else
-#define UNWISHED (!wished)                           /* nobody was listed when the last beacon began */
+#define UNWISHED (!wished)                           /* nobody named the row's table when the last beacon began */
 #endif
 #ifdef NO_VOUCHED
 #define OVER true
@@ -69,10 +77,10 @@
 /* The database: a commit is written, acknowledged by whoever holds the slot, and seen. */
 unsigned started : 2; unsigned committed : 2; unsigned acked : 2; unsigned visible : 2; unsigned holder : 2 = 1;
 
-/* The shard, and what it knows of the process. */
+/* The shard, and what it knows of the process: whether it named the row's table, and the other. */
 unsigned epoch : 2 = 1; unsigned epochs : 3 = 1; unsigned seq : 4; bool held;
 unsigned begin : 2; unsigned done : 2; bool grants; unsigned settled : 4;
-bool listed; unsigned listed_pos : 4; bool heard;
+bool listed; bool other; unsigned listed_pos : 4; bool heard;
 
 unsigned beacons : 3; unsigned before : 2; byte timer[3]; byte vouched[3];
 
@@ -81,7 +89,7 @@ unsigned here : 2; unsigned pos : 4; unsigned begun_at : 4; bool held_here;
 bool copy; unsigned copy_version : 2; bool touched; unsigned left : 2;
 bool known; unsigned known_begin : 2; unsigned known_left : 2;       /* the proof record: one request, any one */
 bool asked; unsigned asked_left : 2;
-bool wants;                                          /* it reads strongly, from some moment on */
+bool wants; bool wants_other;                        /* it reads strongly, from some moment on */
 
 inline current() { assert(!(copy && left > 0) || copy_version == visible) }
 inline drop() { copy = false; copy_version = 0; touched = true }
@@ -113,14 +121,15 @@ end:
 
 inline new_epoch() {
   epochs++; mine = epochs; epoch = mine; seq = 0; held = false; begin = 0; done = 0; grants = false; settled = 0;
-  listed = false; listed_pos = 0; heard = false; n = 0; sampled = false; saw = 0; upto = 0; counts = false;
-  is_marked = false; mark = 0; waits = false; timer[k] = 0; wish = false; wished = false
+  listed = false; other = false; listed_pos = 0; heard = false; n = 0; sampled = false; saw = 0; upto = 0;
+  counts = false; is_marked = false; mark = 0; waits = false; timer[k] = 0;
+  wish = false; wished = false; wish_any = false; wished_any = false
 }
 
 proctype Sequencer(byte k) {
   bool leads; bool looked;
   unsigned mine : 2; unsigned told : 2; unsigned change : 2; unsigned doubt : 2; bool was_told;
-  bool is_marked; unsigned mark : 4; bool waits; bool wish; bool wished;
+  bool is_marked; unsigned mark : 4; bool waits; bool wish; bool wished; bool wish_any; bool wished_any;
   unsigned n : 2; bool sampled; unsigned saw : 2; unsigned upto : 2; bool counts;
   d_step { if :: k == 1 -> leads = true; looked = true; mine = 1 :: else fi };
 end:
@@ -139,7 +148,7 @@ end:
        ((is_marked && NOBODY_ANSWERS) || !mine || IDLE) ->           /* nothing can be told while there is no epoch of ours */
        if
        :: mine && epoch == mine && timer[k] == 0 && waits && listed && listed_pos < mark ->
-          if :: !heard -> listed = false; listed_pos = 0 :: else fi
+          if :: !heard -> listed = false; other = false; listed_pos = 0 :: else fi
        :: else
        fi;
        acked = change }
@@ -147,9 +156,9 @@ end:
        if :: mine -> seq++; held = false :: else fi;
        change = 0; is_marked = false; mark = 0; waits = false; timer[k] = 0 }
   :: atomic { leads && looked && mine && epoch == mine && !n && beacons < BEACONS && (MARKED || IDLE) ->
-       beacons++; begin++; n = begin; wish = listed }
+       beacons++; begin++; n = begin; wish = listed; wish_any = listed || other }
   :: atomic { leads && n && !sampled ->                       /* the answer comes late: until now we may have been idle */
-       sampled = true; wished = wish; wish = false; saw = visible; upto = committed; counts = WAITED_FOR }
+       sampled = true; wished = wish; wish = false; wished_any = wish_any; wish_any = false; saw = visible; upto = committed; counts = WAITED_FOR }
   :: atomic { leads && sampled && told >= upto && !(change && change <= saw) && (MARKED || !wished) && epoch == mine &&
        !(doubt && doubt <= saw && !was_told && epochs == EPOCHS) ->
        if
@@ -160,8 +169,8 @@ end:
 #endif
        :: else ->
           if :: doubt && doubt <= saw -> doubt = 0 :: else fi;
-          done = n; grants = counts && CERTAIN && wished;
-          if :: grants -> vouched[k] = TERM :: else fi;
+          done = n; grants = counts && CERTAIN && wished_any;
+          if :: grants && wished -> vouched[k] = TERM :: else fi;
           if :: is_marked && mark -> settled = mark - 1 :: else -> settled = seq fi;
           n = 0; sampled = false; saw = 0; upto = 0; counts = false
        fi }
@@ -173,11 +182,20 @@ active proctype Process() {
 end:
   do
   :: atomic { !wants -> wants = true }
+#ifdef OTHER
+  :: atomic { !wants_other -> wants_other = true }
+#endif
+#ifdef ANY_ORDER
+  :: atomic { listed && other -> listed = false; heard = true }        /* a request comes that was sent before a later one */
+#endif
   :: atomic { !asked ->
        asked = true; asked_left = TERM;
        e = epoch; b = begin; d = done; g = grants; a_settled = settled; last = seq; h = held; is_known = false;
        if
-       :: wants && here == epoch -> listed = true; listed_pos = pos; heard = true; is_known = true
+       :: (wants || wants_other) && here == epoch ->
+          if :: wants -> listed = true :: else fi;
+          if :: wants_other -> other = true :: else fi;
+          listed_pos = pos; heard = true; is_known = NAMED
        :: else
        fi }
   :: atomic { asked ->

@@ -23,7 +23,7 @@ def test_a_row_that_is_held_is_told_at_once_unless_something_is_missing(valkey: 
     lane, sequencer = routes.connect(node), routes.connect(node)
     ear = Ear(routes.connect(node), [layout.readers()])
     sequencer.ask([command_of(Open(0, EPOCH), layout)])
-    reader, vouching, heard = Reader(), Vouching(routes, Proof()), list[Entry]()
+    reader, vouching, heard = Reader(), Vouching(routes, {"item": Proof()}), list[Entry]()
     lanes = {node: (lane, {0: reader.connected()})}
 
     def drop(_: int, epoch: str, entry: Entry) -> bool:
@@ -33,12 +33,12 @@ def test_a_row_that_is_held_is_told_at_once_unless_something_is_missing(valkey: 
         return reader.contains(epoch, entry)
 
     def ask() -> None:
-        vouching.ask(lane, [0], [reader])
+        known = vouching.ask(lane, [0], [reader])
         reading, entries = entries_of(lane.receive())
-        reader.polled(1, now(), reading, entries, is_known=True)
+        reader.polled(1, now(), reading, entries, known=known)
 
     assert not vouching.hear(now() + PATIENCE, node.server, lanes, [reader], drop), "nobody reads strongly"
-    assert not vouching.reaches(now())
+    assert not vouching.reaches("item", now())
     ask()
     assert vouching.hear(now(), node.server, lanes, [reader], drop)
     assert vouching.hear(now() + 0.01, node.server, lanes, [reader], drop), "it listens from now on"

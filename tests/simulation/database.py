@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 from forecache.coherence.changes import Change, Commit, Identity, Message, Snapshot
 from tests.simulation.loop import Loop
 
-__all__ = ["ABSENT_EVERY", "TABLE", "Database", "Down"]
+__all__ = ["ABSENT_EVERY", "Database", "Down"]
 
-TABLE = "t"
 ABSENT_EVERY = 3  # every third version of a row is that it is not there
 
 
@@ -28,9 +28,9 @@ class State(NamedTuple):
 class Database:
     """Rows that are written again and again; versions are never used twice."""
 
-    def __init__(self, loop: Loop, keys: int, *, is_synchronous: bool = False) -> None:
-        """As it was before the first commit."""
-        self.loop = loop
+    def __init__(self, loop: Loop, keys: int, table: Callable[[int], str], *, is_synchronous: bool = False) -> None:
+        """As it was before the first commit; `table` tells where a row is."""
+        self.loop, self.table = loop, table
         self.rows = {key: [State(-1.0, 0)] for key in range(keys)}
         self.log: list[Commit | Message] = []
         self.ready: list[float] = []  # when each entry of it can be told
@@ -54,7 +54,7 @@ class Database:
         self.xid += 1
         self.version += 1
         self.hidden[self.xid] = dict.fromkeys(keys, self.version)
-        self.append(Commit(self.xid, len(self.log) + 1, tuple(Change(TABLE, b"%d" % key) for key in keys)))
+        self.append(Commit(self.xid, len(self.log) + 1, tuple(Change(self.table(key), b"%d" % key) for key in keys)))
         self.loop.note("commit", self.xid, "of", keys, "version", self.version)
         if self.is_waiting:
             self.waiting[self.xid] = len(self.log), gap

@@ -54,19 +54,20 @@ class Following:
         if not self.line.is_open:
             self.loop.after(RECONNECT, self.connect)
             return
-        self.process.questions.is_wanted = self.process.wishes.at(self.loop.now)
+        self.process.questions.wanted = self.process.wishes.at(self.loop.now)
         self.tell()
         sent_at, connection = self.loop.now, self.connection
-        (request,) = self.process.questions.asked([self.shard], self.process.readers, self.world.most)
-        self.line.ask(request, lambda answer: self.answered(sent_at, connection, answer))
+        (request,), wanted = self.process.questions.asked([self.shard], self.process.readers, self.world.most)
+        self.line.ask(request, lambda answer: self.answered(sent_at, connection, wanted, answer))
 
-    def answered(self, sent_at: float, connection: int, answer: Any) -> None:
+    def answered(self, sent_at: float, connection: int, wanted: frozenset[str], answer: Any) -> None:
         """Applies what came, and goes on: at once, if there is more."""
         if answer is None:
             self.loop.after(self.pause, self.ask)
             return
         reading, entries = entries_of(answer)
-        effects = self.reader.polled(connection, sent_at, reading, entries, is_known=answer[KNOWN_AT] == 1)
+        known = wanted if answer[KNOWN_AT] == 1 else ()
+        effects = self.reader.polled(connection, sent_at, reading, entries, known=known)
         self.process.carry_out(self.shard, effects)
         self.process.questions.applied(self.shard, entries)
         self.tell()
@@ -93,7 +94,7 @@ class Following:
 
     def listen(self) -> None:
         """Applies what was said; asks at once if something is missing."""
-        if self.is_asking or not self.process.questions.is_wanted:
+        if self.is_asking or not self.process.questions.wanted:
             return
         if (self.ear is None or not self.ear.is_open) and self.loop.now >= self.listens_at:
             self.listens_at = self.loop.now + LISTEN_ANEW

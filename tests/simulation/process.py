@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from forecache.coherence.changes import EVERY, Change
 from forecache.serve.tier import Lease, Place, Value
 from forecache.serve.tiers.layout import FILL, Told, found_at, value_of
 from forecache.serve.tiers.questions import Questions
-from tests.simulation.database import ABSENT_EVERY, TABLE, Down
+from tests.simulation.database import ABSENT_EVERY, Down
 from tests.simulation.following import POLL, SELDOM, STRONG_POLL, Following
 from tests.simulation.network import Ear, Line
 
@@ -26,21 +26,27 @@ READ = 0.003  # between two reads
 LEASE = 0.05
 KEEP = 10.0
 ALWAYS = 0.5  # this share of processes
+NEVER = float("inf")
 
 
 class Wishes:
-    """When a process reads strongly: always, or now and then; it begins when chance will have it."""
+    """When a process reads strongly: always, or now and then; with one table it begins when chance will have it."""
 
-    def __init__(self, chance: Random, term: float) -> None:
+    def __init__(self, chance: Random, term: float, tables: Sequence[str]) -> None:
         """Chance of its own; never, where there is no term."""
         self.long, self.pause = (
             (1.0, 0.0) if chance.random() < ALWAYS else (2.0 * term, chance.uniform(1.0, 4.0) * term)
         )
-        self.begins = chance.choice([0.0, chance.uniform(0.0, 4.0) * term]) if term else float("inf")
+        self.begins = chance.choice([0.0, chance.uniform(0.0, 4.0) * term]) if term else NEVER
+        others = chance.choice([self.begins, self.begins + chance.uniform(0.0, 2.0) * term, NEVER])
+        first = chance.choice(tables)
+        self.tables = {table: self.begins if table == first else others for table in tables}
 
-    def at(self, now: float) -> bool:
-        """Whether it does at a moment."""
-        return now >= self.begins and (now - self.begins) % (self.long + self.pause) < self.long
+    def at(self, now: float) -> frozenset[str]:
+        """The tables that it reads so at a moment."""
+        if now < self.begins or (now - self.begins) % (self.long + self.pause) >= self.long:
+            return frozenset()
+        return frozenset(table for table, begins in self.tables.items() if now >= begins)
 
 
 class Process:
@@ -50,9 +56,11 @@ class Process:
         """Knows nothing."""
         self.world, self.loop, self.database, self.name = world, world.loop, world.database, name
         self.proven = [UNKNOWN for _ in world.sites]
-        self.strong_until = [UNKNOWN for _ in world.sites]
+        self.strong_until: list[Mapping[str, float]] = [{} for _ in world.sites]
         self.questions = Questions(world.layouts.__getitem__, name)
-        self.wishes = Wishes(Random(f"{world.seed} {name}"), world.term)
+        self.wishes = Wishes(
+            Random(f"{world.seed} {name}"), world.term, sorted({world.table(key) for key in range(world.keys)})
+        )
         self.copies: dict[int, tuple[int, float]] = {}  # version, and as of when it was read
         self.data: dict[int, Line] = {}
         pause = self.loop.chance.choice([STRONG_POLL, STRONG_POLL, SELDOM]) if world.term else POLL
@@ -84,7 +92,7 @@ class Process:
         self.loop.after(self.loop.some(READ / 2, READ * 2), self.read)
         key = self.loop.chance.randrange(self.world.keys)
         shard = self.world.shard(key)
-        if self.wishes.at(self.loop.now) and self.loop.happens(0.5):
+        if self.world.table(key) in self.wishes.at(self.loop.now) and self.loop.happens(0.5):
             self.read_strongly(key, shard)
             return
         if key in self.copies:
@@ -100,7 +108,7 @@ class Process:
 
     def read_strongly(self, key: int, shard: int) -> None:
         """What is here, if it is what the database shows now; else what the database shows."""
-        if key in self.copies and self.loop.now <= self.strong_until[shard]:
+        if key in self.copies and self.loop.now <= self.strong_until[shard].get(self.world.table(key), UNKNOWN):
             self.check(key, self.copies[key][0], self.loop.now, "here, strongly")
         else:
             self.ask_database(key, shard, self.readers[shard].ticket(), None, None)
@@ -116,7 +124,7 @@ class Process:
                 return
             epoch, history, meta, entry = answer
             state = Told(epoch, self.world.reading(history, meta))
-            place = Place(TABLE, name)
+            place = Place(self.world.table(key), name)
             found = found_at(place, state, entry, token=token, lease=LEASE, chance=0.5)
             if isinstance(found, Value):
                 self.found(key, shard, ticket, int(found.payload[1:]), state.reading, asked_at)
@@ -124,7 +132,7 @@ class Process:
                 self.ask_database(key, shard, ticket, found if isinstance(found, Lease) else None, line)
 
         layout = self.world.layouts[shard]
-        line.ask(layout.read(TABLE, [name], token=token, lease=LEASE, since=0), told)
+        line.ask(layout.read(self.world.table(key), [name], token=token, lease=LEASE, since=0), told)
 
     def found(self, key: int, shard: int, ticket: Ticket, version: int, reading: Reading, asked_at: float) -> None:
         """The shard had it."""
@@ -150,14 +158,14 @@ class Process:
             if lease is not None and line is not None and line.is_open:
                 payload = b"%s%d" % (b"-" if version % ABSENT_EVERY == 0 else b"+", version)
                 value = value_of(lease, payload, 0)
-                place = self.world.layouts[shard].place(Place(TABLE, b"%d" % key))
+                place = self.world.layouts[shard].place(Place(self.world.table(key), b"%d" % key))
                 line.ask(FILL.command([place], [lease.token, value, int(KEEP * 1000)]), lambda _: None)
             self.keep(key, shard, ticket, version, asked_at, None)
 
         self.loop.after(self.loop.some(0.0002, 0.002), arrive)
 
     def keep(self, key: int, shard: int, ticket: Ticket, version: int, as_of: float, reading: Reading | None) -> None:
-        if self.readers[shard].may_keep(ticket, Change(TABLE, b"%d" % key), reading):
+        if self.readers[shard].may_keep(ticket, Change(self.world.table(key), b"%d" % key), reading):
             self.copies[key] = version, as_of
             self.loop.note(self.name, "keeps version", version, "of", key)
 

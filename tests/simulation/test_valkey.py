@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import valkey as client
 
+from forecache.coherence.beacons.tables import named, record_of
 from forecache.serve.tier import Place
 from forecache.serve.tiers.beacons import (
     APPLY,
@@ -19,6 +20,7 @@ from forecache.serve.tiers.beacons import (
     MARK,
     OPEN,
     ROLL,
+    Asker,
     poll,
     tell,
 )
@@ -38,6 +40,7 @@ def a_command(chance: Random, layout: Layout, epochs: list[str], fills: list[byt
     ended = chance.sample([*keys, layout.epoch("t")], chance.randrange(3))
     token, value = f"{chance.getrandbits(128):032x}", b"V|" + lease[2:34] + b"|%016x|payload" % chance.randrange(5)
     reads = layout.read("t", chance.sample([b"a", b"b"], 2), token=token, lease=1000, since=chance.randrange(5))
+    record = record_of(chance.randrange(6), chance.randrange(4), named(chance.sample(["t", "u|,*"], 1)))
     commands = [
         (1, OPEN.command([meta, log, readers], [token])),
         (6, APPLY.command([meta, log, *ended], [epochs[-1], number, b"entry", b"held", 100_000])),
@@ -45,13 +48,13 @@ def a_command(chance: Random, layout: Layout, epochs: list[str], fills: list[byt
         (2, MARK.command([meta, log, readers], [epochs[-1], number, b"held", 100_000, b"said"])),
         (1, MARK.command([meta, log, readers], [epoch, number + chance.randrange(2), b"held", 100_000, b""])),
         (1, ROLL.command([meta, readers], [epoch])),
-        (1, EXPEL.command([meta, readers], [epoch, "left", f"{chance.randrange(6)}|0", "right", "9|9"])),
+        (1, EXPEL.command([meta, readers], [epoch, "left", record, "right", "9|9|*"])),
         (1, tell(layout, epoch, "left", 1)),
         (3, BEGIN.command([meta, readers], [epoch])),
         (3, END.command([meta], [epoch, chance.randrange(9), chance.randrange(99), 300, chance.randrange(9)])),
         (4, FILL.command([chance.choice(keys)], [lease, value, LONG])),
         (4, poll(layout, chance.randrange(6), most=chance.choice([1, 3, 1000]))),
-        (2, poll(layout, chance.randrange(6), reader=chance.choice(["left", "right"]), epoch=chance.choice(epochs))),
+        (2, poll(layout, chance.randrange(6), Asker(chance.choice(["left", "right"]), record, chance.choice(epochs)))),
         (1, DISTRUST.command([meta], [epoch])),
         (1, RELEASE.command(keys, [lease, chance.choice(fills or [b"none"])])),
         (8, reads),

@@ -154,11 +154,16 @@ class FakeValkey:
         meta, readers = self.values.get(keys[0], b""), self.hashes.get(keys[2], {})
         is_known = len(arguments) > 2 and meta != b"" and readers.get(b"") == meta[:32]
         is_known = is_known and self.is_position_in(meta[:32], arguments[4])
+        is_known = is_known and self.is_later(arguments[3], readers.get(arguments[2], b"0|0"))
         if is_known:
             readers[arguments[2]] = arguments[3]
         entries = [entry for entry in self.logs.get(keys[1], ()) if entry[0] >= first][:most]
         told = [[b"%d-1" % number, [b"i", ended, b"h", held]] for number, ended, held in entries]
         return [self.history.encode(), meta, told, int(is_known)]
+
+    def is_later(self, record: bytes, there: bytes) -> bool:
+        """Or of the same request."""
+        return int(record.split(b"|")[1]) >= int(there.split(b"|")[1])
 
     def is_position_in(self, epoch: bytes, of: bytes) -> bool:
         return epoch == of

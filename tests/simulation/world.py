@@ -13,7 +13,7 @@ from tests.simulation.network import Site
 from tests.simulation.process import Process
 from tests.simulation.sequencing import Candidate
 
-__all__ = ["World", "run"]
+__all__ = ["TABLES", "World", "run"]
 
 SECONDS = 0.1  # of one schedule; where commits wait, LONGER
 TERM = 0.04  # in which processes may answer strongly, where commits wait
@@ -21,6 +21,7 @@ LONGER = 0.25
 LONG_LOGS = 0.15  # this share of those has long logs, and so many rows that some are written while others wait;
 LONGEST = 0.5  # they are of so many seconds, with two more faults
 EVER = float("inf")
+TABLES = ("t", "u|,*")  # as odd a name as any
 
 
 class World:
@@ -47,7 +48,7 @@ class World:
         is_heard = not is_synchronous or chance.choice([True, True, False])
         self.sites = [Site(self.loop, kept, is_heard=is_heard) for _ in range(chance.choice([1, 1, 2]))]
         self.layouts = [Layout("n", shard) for shard in range(len(self.sites))]
-        self.database = Database(self.loop, self.keys, is_synchronous=is_synchronous)
+        self.database = Database(self.loop, self.keys, self.table, is_synchronous=is_synchronous)
         self.candidates = [Candidate(self, name) for name in ("one", "other")]
         self.processes = [Process(self, name) for name in ("left", "right")]
         self.loop.after(0.0, self.write)
@@ -58,6 +59,10 @@ class World:
     def shard(self, key: int) -> int:
         """Where a row is."""
         return key % len(self.sites)
+
+    def table(self, key: int) -> str:
+        """The table of a row: of one half of all rows it is the one, of the others the other, in each shard."""
+        return TABLES[key * len(TABLES) // self.keys]
 
     def new_epoch(self) -> str:
         """Random, as far as anybody in here can tell."""

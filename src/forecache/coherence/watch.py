@@ -45,10 +45,6 @@ class Watch(Protocol):
         """What tells natively as of when all copies are current, if there is such a thing."""
 
     @property
-    def grant(self) -> _core.Proof | None:
-        """What tells natively until when copies are what the database shows, if there is such a thing."""
-
-    @property
     def standing(self) -> _core.Standing:
         """What certificates name: of each part of the shared tier the epoch, and what all its copies contain."""
 
@@ -65,8 +61,11 @@ class Watch(Protocol):
     def refuses(self, table: str, key: Hashable, past: str) -> bool:
         """Whether no copy may be made of a row as a database of this past has it, "" if that is not known."""
 
-    def vouches(self, at: float) -> bool:
-        """Whether copies that are looked up after this call are what the database shows at a moment that is now."""
+    def grant(self, table: str) -> _core.Proof | None:
+        """What tells natively until when copies of a table are what the database shows, if there is such a thing."""
+
+    def vouches(self, table: str, at: float) -> bool:
+        """Whether copies of a table that are looked up after this call are what the database shows at that time."""
 
     def holds(self, table: str, key: Hashable) -> bool:
         """Whether no copy of a row may be made now."""
@@ -96,7 +95,6 @@ class Unsequenced:
     """What a watch answers where no sequencer speaks: there are no parts, no tokens, and nobody vouches or holds."""
 
     epoch = ""
-    grant = None
 
     def shard_of(self, table: str, key: Hashable) -> int:
         """There are no parts."""
@@ -110,7 +108,10 @@ class Unsequenced:
         """Copies are not told apart by the past of their database."""
         return False
 
-    def vouches(self, at: float) -> bool:
+    def grant(self, table: str) -> None:
+        """There is none."""
+
+    def vouches(self, table: str, at: float) -> bool:
         """Nobody does."""
         return False
 

@@ -50,9 +50,8 @@ class BeaconWatch:
             tables: names of those of which copies are kept.
             holder: who keeps copies; is told from any thread.
         """
-        self.proof, self.grant = _core.Proof(), _core.Proof()
-        self._tier, self._tables, self._holder = tier, frozenset(tables), holder
-        self._routes = tier.routes()
+        self.proof, self._grants = _core.Proof(), {table: _core.Proof() for table in tables}
+        self._tier, self._holder, self._routes = tier, holder, tier.routes()
         self.standing = _core.Standing("", None, self._routes.shards)
         self._renew()
         renew_after_fork(self)
@@ -88,9 +87,13 @@ class BeaconWatch:
         """Rows that ended lately, each told once, and not all if they are many."""
         return list(dict.fromkeys(self._dropped.popleft() for _ in range(len(self._dropped))))
 
-    def vouches(self, at: float) -> bool:
-        """Whether copies that are looked up from now on are what the database shows at a moment that is now."""
-        return self._vouching.reaches(at)
+    def grant(self, table: str) -> _core.Proof:
+        """Until when copies of a table are what the database shows."""
+        return self._grants[table]
+
+    def vouches(self, table: str, at: float) -> bool:
+        """Whether copies of a table that are looked up from now on are what the database shows at that time."""
+        return self._vouching.reaches(table, at)
 
     def holds(self, table: str, key: Hashable) -> bool:
         """Whether no copy of a row may be made, as a commit wrote it that cannot be seen yet."""
@@ -175,7 +178,7 @@ class BeaconWatch:
         self.proof.tell(UNKNOWN)
         self._lock = threading.RLock()
         self._readers = [Reader() for _ in range(self._routes.shards)]
-        self._vouching = Vouching(self._routes, self.grant)
+        self._vouching = Vouching(self._routes, self._grants)
         self._proven = [UNKNOWN] * len(self._readers)
         for shard in range(len(self._readers)):
             self.standing.tell("", None, shard)
@@ -257,12 +260,12 @@ class BeaconWatch:
     def _poll(self, lane: Lane, connections: dict[int, int]) -> bool:
         """Asks one node for its shards; whether an answer did not hold all."""
         sent_at = now()
-        self._vouching.ask(lane, connections, self._readers)
+        wanted = self._vouching.ask(lane, connections, self._readers)
         is_more = False
         for shard, connection in connections.items():
             (reading, entries), reader = entries_of(answer := lane.receive()), self._readers[shard]
             with self._lock:
-                effects = reader.polled(connection, sent_at, reading, entries, is_known=answer[KNOWN_AT] == 1)
+                effects = reader.polled(connection, sent_at, reading, entries, known=wanted if answer[KNOWN_AT] else ())
                 self._carry_out(shard, effects)
                 self._vouching.applied(shard, entries)
                 is_more = is_more or (reading.meta is not None and reading.meta.last > reader.position)
@@ -287,7 +290,7 @@ class BeaconWatch:
 
     def _drop(self, change: Change) -> None:
         table, name = change
-        if table not in self._tables:
+        if table not in self._grants:  # of which no copies are kept
             return
         key = key_of(name)
         if key is EVERY:

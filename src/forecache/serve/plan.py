@@ -133,7 +133,7 @@ class ReadPath:
         """Copies that are here and good enough."""
         found = {}
         proven_at = self.watch.proven_at()  # asked before the lookups: what is found then is as new
-        if level.kind == "strong" and self.watch.vouches(began):
+        if level.kind == "strong" and self.watch.vouches(table.name, began):
             proven_at = began
         for key in keys:
             copy = self._copies.cache.get((table.name, key))

@@ -223,7 +223,7 @@ class Rows:
             MISSING,
             header=self._header,
             proof=watch.proof,
-            grant=watch.grant,
+            grant=watch.grant(self.name),
             standing=watch.standing,
             max_age=PRESENT if watch.tells or level.kind in {"strong", "snapshot"} else level.seconds,
             every=self._audit,

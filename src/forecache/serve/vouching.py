@@ -26,39 +26,46 @@ Drops = Callable[[int, str, Entry], bool]  # an entry of a shard's epoch, and te
 
 
 class Vouching:
-    """Of one process; it begins with the first strong read, since from then on commits wait for this process."""
+    """Of one process; it begins with the first strong read of a table: commits to it wait for this process then."""
 
-    def __init__(self, routes: Routes, grant: Proof) -> None:
-        """Nobody wants it; until when copies may answer is told to whoever looks at the grant."""
+    def __init__(self, routes: Routes, grants: Mapping[str, Proof]) -> None:
+        """Nobody wants it; until when copies of each table may answer is told to whoever looks at its grant."""
         self._routes = routes
         self._questions = Questions(routes.layout, secrets.token_hex(8))
-        self._of_shards = [UNKNOWN] * routes.shards
-        self._grant = grant
-        self._grant.tell(UNKNOWN)
+        self._of_shards: list[Mapping[str, float]] = [{}] * routes.shards
+        self._grants = grants
+        for grant in grants.values():
+            grant.tell(UNKNOWN)
         self._ears: dict[int, Ear] = {}
         self._retry_at: dict[int, float] = {}
 
-    def reaches(self, at: float) -> bool:
-        """Whether copies that are looked up after this call are what the database shows at a moment that is now."""
-        self._questions.is_wanted = True
-        return at <= self._grant.at
+    def reaches(self, table: str, at: float) -> bool:
+        """Whether copies of a table that are looked up after this call are what the database shows at that time."""
+        self._questions.want(table)
+        return at <= self._grants[table].at
 
-    def prove(self, shard: int, until: float) -> None:
-        """The copies of one shard may answer until then."""
+    def prove(self, shard: int, until: Mapping[str, float]) -> None:
+        """The copies of one shard may answer until then, by table; those of others may not."""
         self._of_shards[shard] = until
-        self._grant.tell(min(self._of_shards))
+        for table in self._questions.wanted:
+            self._grants[table].tell(min(each.get(table, UNKNOWN) for each in self._of_shards))
 
     def applied(self, shard: int, entries: Iterable[Entry]) -> None:
         """What is held was dropped here, and is held."""
         self._questions.applied(shard, entries)
 
-    def ask(self, lane: Lane, shards: Iterable[int], readers: Sequence[Reader]) -> None:
-        """Asks for the logs of shards; who is to know that all he held is held here is told before."""
+    def ask(self, lane: Lane, shards: Iterable[int], readers: Sequence[Reader]) -> frozenset[str]:
+        """Asks for the logs of shards; who is to know that all he held is held here is told before.
+
+        Returns:
+            The tables of which strong answers are wanted, as the shards learn now.
+        """
         shards = list(shards)
-        tells, requests = self._questions.told(shards, readers), self._questions.asked(shards, readers)
+        tells, (requests, wanted) = self._questions.told(shards, readers), self._questions.asked(shards, readers)
         lane.send([*tells, *requests])
         while lane.waiting > len(requests):
             lane.receive()  # what was told, now and since the last request
+        return wanted
 
     def tell(self, lane: Lane, shards: Iterable[int], readers: Sequence[Reader]) -> None:
         """Lets shards know at once what they are to know; that they heard it comes before the next answer."""
@@ -91,7 +98,7 @@ class Vouching:
         Returns:
             Shards, their epochs, and entries of their logs.
         """
-        if not self._questions.is_wanted or node is None:
+        if not self._questions.wanted or node is None:
             return None
         try:
             ear = self._ear(server, node)

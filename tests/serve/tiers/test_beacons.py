@@ -7,10 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecache.coherence.beacons.effects import FENCED, GONE, Apply, Begin, Effect, End, Mark, Open, Roll
+from forecache.coherence.beacons.tables import ALL, Record, record_of
 from forecache.coherence.changes import EVERY, Change
 from forecache.serve.tier import Fill, Lease, Value
 from forecache.serve.tiers.beacons import (
     BEACON_SCRIPTS,
+    Asker,
     answer_of,
     command_of,
     distrust,
@@ -78,11 +80,23 @@ def test_a_position_counts_in_the_epoch_whose_log_it_is_of(server: Valkey) -> No
     real, layout = lane(server), Layout("positions", 0)
     for epoch, known in ((EPOCHS[0], [1, 0]), (EPOCHS[1], [0, 1])):
         real.ask([command_of(Open(0, epoch), layout)])
-        asked = [poll(layout, 7, reader="somebody", epoch=mine, request=1) for mine in EPOCHS[:2]]
+        asked = [poll(layout, 7, Asker("somebody", record_of(7, 1, ALL), mine)) for mine in EPOCHS[:2]]
         assert [answer[3] for answer in real.ask(asked)] == known
-    real.ask([command_of(Open(0, EPOCHS[0]), layout), poll(layout, 7, reader="somebody", epoch=EPOCHS[1])])
+    real.ask(
+        [command_of(Open(0, EPOCHS[0]), layout), poll(layout, 7, Asker("somebody", record_of(7, 1, ALL), EPOCHS[1]))]
+    )
     [marked] = real.ask([command_of(Mark(0, EPOCHS[0], 1, (Change("t", KEY),)), layout)])
     assert answer_of(marked) == (1, {}), "a process at entry 7 of another log has not applied this one"
+
+
+def test_a_request_that_comes_late_takes_no_table_back(server: Valkey) -> None:
+    real, layout = lane(server), Layout("late", 0)
+    real.ask([command_of(Open(0, EPOCHS[0]), layout)])
+    for request, tables, is_known in ((2, {"t", "|,*"}, 1), (1, {"t"}, 0), (3, {"t", "|,*"}, 1)):
+        asker = Asker("somebody", record_of(7, request, frozenset(tables)), EPOCHS[0])
+        assert real.ask([poll(layout, 7, asker)])[0][3] == is_known
+        [(_, readers)] = map(answer_of, real.ask([command_of(Roll(0, EPOCHS[0]), layout)]))
+        assert Record.parse(readers["somebody"]) == Record(7, frozenset({"t", "|,*"}))
 
 
 def test_an_entry_ends_values_and_leases_and_an_epoch_ends_all(server: Valkey, connect: Tiers) -> None:

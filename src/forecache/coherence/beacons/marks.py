@@ -4,23 +4,27 @@ A commit that waits for its synchronous standby is in the log, and nobody sees i
 may be seen when each process that answers strongly from its copies has dropped those rows, and holds them: or when so
 much time has passed that whatever such a process could prove before is over.
 
-    a mark           its answer lists who answers strongly: all who were granted that in this epoch, and not expelled
+    a mark           its answer lists who answers strongly, and from copies of which tables: all who were granted that
+                     in this epoch, and are not gone for a term. It waits for those who name one of its tables
     the term         seconds from a request; what the request proved allows no strong answer after it
     before an epoch  others may have been granted it, elsewhere; their term runs from the moment when that ended
-    idle             nobody reads strongly, and what was ever granted is over: nothing is marked, and nobody waited for.
-                     Whoever is to be granted it must be in the list before the beacon begins that does so; when it has
-                     begun, what is still held is marked, and what comes from then on is marked and waits
+    an idle table    nobody reads it strongly, and what was ever granted for it is over: commits to idle tables are not
+                     marked, and wait for nobody. Whoever is to be granted it must be in the list, with the table,
+                     before the beacon begins that does so; when it has begun, what is still held of the table is
+                     marked, and what comes from then on is marked and waits
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from forecache.coherence.beacons.pending import Pending
-from forecache.coherence.changes import Change
+from forecache.coherence.beacons.tables import NONE, Record, Tables, meet
+from forecache.coherence.changes import Change, Every
 
 __all__ = ["TERM_SECONDS", "Marks"]
 
@@ -29,15 +33,23 @@ TERM_SECONDS: Final = 0.25  # some beacons; and a commit waits as long for a pro
 ROLL_SECONDS: Final = 0.02  # after which those who were not heard of are looked for in the shard
 
 
+class Held(NamedTuple):
+    """What a commit wrote that cannot be seen."""
+
+    changes: tuple[Change, ...]
+    tables: Tables
+    number: int = 0  # of its mark; 0 before it is sent
+
+
 class Sent:
     """A mark in this epoch."""
 
-    def __init__(self, number: int, waiting: tuple[Pending, ...]) -> None:
+    def __init__(self, number: int, waiting: tuple[Pending, ...], tables: Tables) -> None:
         """Not answered."""
-        self.number, self.waiting = number, waiting
+        self.number, self.waiting, self.tables = number, waiting, tables
         self.is_answered = False
         self.at = inf  # some moment after it was answered
-        self.left: dict[str, str] = {}  # readers that have not applied it, and what the shard knew of them
+        self.left: set[str] = set()  # readers that have not applied it
 
 
 class Marks:
@@ -51,15 +63,15 @@ class Marks:
         """
         self.term = term
         self.expelled: list[tuple[str, str]] = []  # readers that need not be waited for any more
-        self._held: dict[Pending, tuple[int, tuple[Change, ...]]] = {}  # the mark of each commit; 0 before it is sent
+        self._held: dict[Pending, Held] = {}
         self._counts = Counter[Change]()
         self._waiting: dict[Pending, None] = {}
         self._sent: deque[Sent] = deque()
         self._positions: dict[str, int] = {}  # of readers, as they told
-        self._has_vouched = True  # somebody may have been granted something in this epoch, or before the first
-        self._vouched_at = inf  # some moment after the last grant in this epoch
-        self.is_wished = False  # somebody was in the list when the last beacon began
-        self._is_over = False
+        self._records: dict[str, tuple[str, float]] = {}  # of readers, since some moment; those told last are last
+        self._wished = NONE  # tables that were named in the list when the last beacon began
+        self._vouched: dict[str | Every, float] = {}  # tables granted in this epoch; some moment after the last time
+        self._is_over = True
         self._before_at = inf  # some moment after the last grant in any earlier epoch
         self._settled = False  # such grants are over
         self._rolled_at = -inf
@@ -69,34 +81,37 @@ class Marks:
         return self._counts[change] > 0
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nobody answers strongly, and nobody will before what is held now is marked."""
-        return self._settled and not (self.is_wished or self._has_vouched)
+    def is_wished(self) -> bool:
+        """Whether somebody was in the list when the last beacon began."""
+        return bool(self._wished)
+
+    def is_idle(self, tables: Tables) -> bool:
+        """Whether nobody answers strongly from any of the tables, and nobody will before what is held is marked."""
+        return self._settled and not (meet(tables, self._wished) or meet(tables, frozenset(self._vouched)))
 
     def hold(self, pending: Pending, changes: tuple[Change, ...]) -> None:
-        """A commit cannot be seen, and must not be yet unless we are idle."""
-        self._held[pending] = 0, changes
+        """A commit cannot be seen, and must not be yet unless all its tables are idle."""
+        held = self._held[pending] = Held(changes, frozenset(change.table for change in changes))
         self._counts.update(changes)
-        if not self.is_idle:
+        if not self.is_idle(held.tables):
             pending.open += 1
             self._waiting[pending] = None
 
     def to_mark(self) -> list[tuple[Pending, tuple[Change, ...]]]:
-        """What is held, and not marked in this epoch, but is to be."""
-        if self.is_idle:
-            return []
-        return [(pending, changes) for pending, (number, changes) in self._held.items() if not number]
+        """What is held, and not marked in this epoch, but is to be: whole commits, also if some tables are idle."""
+        unmarked = [(pending, held) for pending, held in self._held.items() if not held.number]
+        return [(pending, held.changes) for pending, held in unmarked if not self.is_idle(held.tables)]
 
     def marked(self, number: int, waiting: Iterable[Pending]) -> None:
         """A mark was sent for commits."""
         waiting = tuple(waiting)
         for pending in waiting:
-            self._held[pending] = number, self._held[pending][1]
-        self._sent.append(Sent(number, waiting))
+            self._held[pending] = self._held[pending]._replace(number=number)
+        self._sent.append(Sent(number, waiting, NONE.union(*(self._held[pending].tables for pending in waiting))))
 
     def let_go(self, pending: Pending) -> None:
         """A commit can be seen, whether it waited or not."""
-        for change in self._held.pop(pending, (0, ()))[1]:
+        for change in self._held.pop(pending, NOTHING).changes:
             self._counts[change] -= 1
             if not self._counts[change]:
                 del self._counts[change]
@@ -108,27 +123,31 @@ class Marks:
         Returns:
             The entry up to which nothing is held any more that one of them held; `last` if nothing is held.
         """
-        self._has_vouched, self._vouched_at = True, inf
-        return min((number - 1 for number, _ in self._held.values() if number), default=last)
+        self._vouched.update(dict.fromkeys(self._wished, inf))
+        return min((held.number - 1 for held in self._held.values() if held.number), default=last)
 
     def wished(self, readers: Mapping[str, str]) -> None:
-        """A beacon began, and these read strongly then; what is held has to be marked before it ends."""
-        self.is_wished = bool(readers)
+        """A beacon began, and these read strongly then; what is held of their tables is to be marked before it ends."""
+        self._wished = NONE.union(*(Record.parse(record).tables for record in readers.values()))
+        self._records = {name: known for name, known in self._records.items() if name in readers}
         self.rolled(readers)
 
     def answered(self, readers: Mapping[str, str]) -> None:
-        """The first mark without an answer got it: who reads strongly, each with his position and a number."""
+        """The first mark without an answer got it: who reads strongly, as the shard has noted it."""
         for sent in self._sent:
             if not sent.is_answered:
                 sent.is_answered = True
-                sent.left = dict(readers)
+                sent.left = {name for name, each in readers.items() if meet(Record.parse(each).tables, sent.tables)}
                 break
         self.rolled(readers)
 
     def rolled(self, readers: Mapping[str, str]) -> None:
         """So far are those who read strongly."""
         for name, record in readers.items():
-            self.applied(name, int(record.partition("|")[0]))
+            if self._records.get(name, ("", inf))[0] != record:
+                self._records.pop(name, None)
+                self._records[name] = record, inf
+            self.applied(name, Record.parse(record).position)
         self._resolve(-inf)
 
     def applied(self, reader: str, position: int) -> None:
@@ -136,7 +155,7 @@ class Marks:
         known = self._positions[reader] = max(position, self._positions.get(reader, 0))
         for sent in self._sent:
             if sent.number <= known:
-                sent.left.pop(reader, None)
+                sent.left.discard(reader)
         self._resolve(-inf)
 
     def tick(self, now: float) -> bool:
@@ -144,15 +163,14 @@ class Marks:
         if self._is_over and self._before_at == inf:
             self._before_at = now
         self._settled = now >= self._before_at + self.term
-        if self._has_vouched and self._vouched_at == inf:
-            self._vouched_at = now
-        self._has_vouched = self._has_vouched and now < self._vouched_at + self.term
-        if self.is_idle:
-            self._end(tuple(self._waiting))
+        vouched = {table: min(at, now) for table, at in self._vouched.items()}
+        self._vouched = {table: at for table, at in vouched.items() if now < at + self.term}
+        self._end([pending for pending in self._waiting if self.is_idle(self._held[pending].tables)])
         for sent in self._sent:
             if sent.is_answered and sent.at == inf:
                 sent.at = now
         self._resolve(now)
+        self._strike(now)
         if not any(sent.left for sent in self._sent) or now < self._rolled_at + ROLL_SECONDS:
             return False
         self._rolled_at = now
@@ -160,12 +178,14 @@ class Marks:
 
     def forsake(self) -> None:
         """The epoch is over: what is held has to be marked again in the next."""
-        if self._has_vouched:
-            self._has_vouched, self._is_over, self._before_at, self._settled = False, True, inf, False
-        self._held = {pending: (0, changes) for pending, (_, changes) in self._held.items()}
-        self.is_wished = False
+        if self._vouched:
+            self._is_over, self._before_at, self._settled = True, inf, False
+            self._vouched.clear()
+        self._held = {pending: held._replace(number=0) for pending, held in self._held.items()}
+        self._wished = NONE
         self._sent.clear()
         self._positions.clear()
+        self._records.clear()
         self.expelled.clear()
 
     def without_shard(self, now: float) -> None:
@@ -180,19 +200,28 @@ class Marks:
         self._held.clear()
         self._counts.clear()
         self._waiting.clear()
-        self._has_vouched, self._is_over, self._before_at, self._settled = False, True, inf, False
+        self._is_over, self._before_at, self._settled = True, inf, False
 
     def taken(self, at: float) -> None:
         """All that was granted by others was for requests before a moment."""
         self._before_at = at
 
+    def _strike(self, now: float) -> None:
+        """Readers of whom the shard has heard nothing for a term need not be waited for: what they proved is over."""
+        for name, (record, at) in reversed(self._records.items()):
+            if at < inf:
+                break
+            self._records[name] = record, now
+        gone = takewhile(lambda known: now >= known[1][1] + self.term, self._records.items())
+        for name, (record, _) in list(gone):
+            del self._records[name]
+            self.expelled.append((name, record))
+
     def _resolve(self, now: float) -> None:
         """Ends the waiting of commits whose marks have done their work."""
         while self._sent and self._sent[0].is_answered:
             sent = self._sent[0]
-            if now >= sent.at + self.term:
-                self.expelled += sent.left.items()
-            elif sent.left or not self._settled:
+            if now < sent.at + self.term and (sent.left or not self._settled):
                 break
             self._end(sent.waiting)
             self._sent.popleft()
@@ -202,3 +231,6 @@ class Marks:
             if pending in self._waiting:
                 del self._waiting[pending]
                 pending.open -= 1
+
+
+NOTHING: Final = Held((), NONE)

@@ -12,7 +12,8 @@ ended is dropped before anything is proven of what is left.
                                                             it is made before its end
     a strong answer                                         may be given for some time after a request that is proven,
                                                             if the shard knew then that this process gives such
-                                                            answers, and nothing is held that we do not know
+                                                            answers from rows of that table, and nothing is held that
+                                                            we do not know
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from forecache.coherence.beacons.shard import Entry, Meta, Reading
@@ -33,6 +34,7 @@ CLOCK_ERROR: Final = 1e-3  # between the rates of two clocks, of which one may c
 RECORDS: Final = 64  # requests whose answers may still prove something: seconds of beacons
 REMEMBERED: Final = 8_192  # changes; a load that began before the oldest of them is not kept
 EVENTS: Final = 64  # kept for whoever asks why a copy was wrong
+NEVER: Final[Mapping[str, float]] = {}
 
 
 class Flush(NamedTuple):
@@ -50,7 +52,7 @@ class Prove(NamedTuple):
 
     at: float
     beacon: int
-    strong_until: float = UNKNOWN  # until when they answer strongly
+    strong_until: Mapping[str, float] = NEVER  # by table, until when they answer strongly
 
 
 Effect = Flush | Drop | Prove
@@ -74,14 +76,16 @@ class Reader:
         self.proven_at = UNKNOWN  # all copies are current as of this moment
         self.beacon = 0  # that proved it
         self.xmin = 0  # all transactions below it that committed are contained
-        self.strong_until = UNKNOWN  # copies that are looked up before it may answer strongly
+        self.strong_until: Mapping[str, float] = NEVER  # copies that are looked up before it may answer strongly
         self.held: set[Change] = set()
         self.connection = 0  # number of the connection that counts
         self.flushes = 0
         self.gaps = 0  # times that entries were missing
         self.events: deque[tuple[object, ...]] = deque(maxlen=EVENTS)  # the last, for whoever looks for an error
         self._history = ""
-        self._known_since = math.inf  # requests since then told the shard of us
+        self._known_since: dict[
+            str, float
+        ] = {}  # by table: requests since then told the shard that we read it strongly
         self._begun_at = 0  # position at which we began, and what was held before is not known here
         self._begun: list[int] = []  # numbers of beacons that had begun, rising;
         self._asked_at: list[float] = []  # and the latest moment at which was asked with this answer
@@ -96,7 +100,7 @@ class Reader:
         return self.connection
 
     def polled(
-        self, connection: int, sent_at: float, reading: Reading, entries: Sequence[Entry], *, is_known: bool = False
+        self, connection: int, sent_at: float, reading: Reading, entries: Sequence[Entry], *, known: Iterable[str] = ()
     ) -> list[Effect]:
         """The shard answered with its state and its log.
 
@@ -105,7 +109,7 @@ class Reader:
             sent_at: moment before the request was sent.
             reading: the shard's state.
             entries: of its log after `position`, in order; maybe not all of them.
-            is_known: whether the shard now waits for us before a commit can be seen.
+            known: tables whose commits can be seen only when we have dropped their rows, as the shard knows now.
         """
         if connection != self.connection:
             return []
@@ -123,7 +127,7 @@ class Reader:
         else:
             effects = [self._apply(entry) for entry in entries]
         self._record(meta.begun, sent_at)
-        self._known_since = min(self._known_since, sent_at) if is_known else math.inf
+        self._known_since = {table: min(self._known_since.get(table, math.inf), sent_at) for table in known}
         if self.position == meta.last:
             effects += self._prove(meta)
         return effects
@@ -182,7 +186,7 @@ class Reader:
             self._forget_records(reading.history)
         self.epoch, self.position = epoch, position
         self.proven_at, self.beacon, self.xmin = UNKNOWN, 0, 0
-        self.strong_until, self._known_since, self._begun_at = UNKNOWN, math.inf, position
+        self.strong_until, self._known_since, self._begun_at = NEVER, {}, position
         self.held.clear()
         self.flushes += 1
         self._ended.clear()
@@ -210,9 +214,12 @@ class Reader:
         if at > self.proven_at:
             self.proven_at, self.beacon, self.xmin = at, meta.done, meta.xmin
         if not meta.term:
-            self.strong_until = UNKNOWN
-        elif at >= self._known_since and meta.settled >= self._begun_at:
-            self.strong_until = max(self.strong_until, at + meta.term / 1000 * (1 - CLOCK_ERROR))
+            self.strong_until = NEVER
+        elif meta.settled >= self._begun_at:
+            until = at + meta.term / 1000 * (1 - CLOCK_ERROR)
+            granted = [table for table, since in self._known_since.items() if at >= since]
+            now = {table: max(until, self.strong_until.get(table, UNKNOWN)) for table in granted}
+            self.strong_until = {**self.strong_until, **now}
         if was == (self.proven_at, self.strong_until):
             return []
         return [Prove(self.proven_at, self.beacon, self.strong_until)]
@@ -233,6 +240,6 @@ class Reader:
 
     def _forget_records(self, history: str) -> None:
         self._history = history
-        self._known_since = math.inf
+        self._known_since = {}
         self._begun.clear()
         self._asked_at.clear()

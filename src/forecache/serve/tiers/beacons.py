@@ -15,7 +15,7 @@ what is also found where it belongs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from forecache.coherence.beacons.effects import Apply, Begin, Effect, End, Expel, Mark, Open, Roll
 from forecache.coherence.beacons.shard import Entry, Reading
@@ -27,6 +27,7 @@ from forecache.serve.tiers.layout import STATE, Layout, Script, reading_of
 
 __all__ = [
     "BEACON_SCRIPTS",
+    "Asker",
     "answer_of",
     "command_of",
     "distrust",
@@ -59,8 +60,8 @@ local function write(begun, done, xmin, last, term, settled)
 end
 """
 
-# Who reads strongly: a hash from names to positions and numbers of requests; and the epoch, under no name, so that a
-# server that evicts the hash is found out.
+# Who reads strongly: a hash from names to records (`tables.py`); and the epoch, under no name, so that a server that
+# evicts the hash is found out.
 READERS: Final = """
 local function readers(key)
   local all = redis.call('HGETALL', key)
@@ -144,16 +145,20 @@ return 1
 """
 )
 
-# KEYS: meta, the log, the readers. ARGV: the first entry to tell, how many at most; who reads strongly, how far he is,
-# and in which epoch, or nothing: in another epoch his position is that of another log. Returns the history, meta, the
-# entries, and 1 if the sequencer will wait for him.
+# KEYS: meta, the log, the readers. ARGV: the first entry to tell, how many at most; who reads strongly, his record, and
+# in which epoch, or nothing. In another epoch his position is that of another log, and a request that comes after a
+# later one may not name all tables. Returns the history, meta, the entries, and 1 if the sequencer will wait for him.
 POLL: Final = Script(
     STATE
     + """
 local known = 0
 local epoch = string.sub(meta, 1, 32)
-if ARGV[3] and meta ~= '' and ARGV[5] == epoch and redis.call('HGET', KEYS[3], '') == epoch then
-  if type(redis.pcall('HSET', KEYS[3], ARGV[3], ARGV[4])) == 'number' then known = 1 end
+if ARGV[3] and meta ~= '' and ARGV[5] == epoch then
+  local there = redis.call('HMGET', KEYS[3], '', ARGV[3])
+  local function request(record) return tonumber(string.match(record, '^%d+|(%d+)')) end
+  if there[1] == epoch and not (there[2] and request(there[2]) > request(ARGV[4])) then
+    if type(redis.pcall('HSET', KEYS[3], ARGV[3], ARGV[4])) == 'number' then known = 1 end
+  end
 end
 return {history, meta, redis.call('XRANGE', KEYS[2], ARGV[1] .. '-0', '+', 'COUNT', ARGV[2]), known}
 """
@@ -199,21 +204,17 @@ def command_of(effect: Effect, layout: Layout, past: str = "") -> tuple[Any, ...
     return command
 
 
-def poll(
-    layout: Layout, position: int, *, reader: str = "", epoch: str = "", request: int = 0, most: int = MOST_ENTRIES
-) -> tuple[Any, ...]:
-    """The command that tells what came after a position.
+class Asker(NamedTuple):
+    """A process that reads strongly, as it says so with a request."""
 
-    Args:
-        layout: of the shard.
-        position: up to which all is applied.
-        reader: who asks, if he reads strongly.
-        epoch: whose log the position is of.
-        request: a number that no other request of this reader has.
-        most: entries to tell.
-    """
-    who = [reader, f"{position}|{request}", epoch] if reader else []
-    return POLL.command([layout.meta(), layout.log(), layout.readers()], [position + 1, most, *who])
+    name: str
+    record: str  # as `record_of` makes it
+    epoch: str  # whose log its position is of
+
+
+def poll(layout: Layout, position: int, who: Asker | None = None, *, most: int = MOST_ENTRIES) -> tuple[Any, ...]:
+    """The command that tells what came after a position, so many entries at most; and who asks, if strongly."""
+    return POLL.command([layout.meta(), layout.log(), layout.readers()], [position + 1, most, *(who or ())])
 
 
 def tell(layout: Layout, epoch: str, reader: str, position: int) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@
     {namespace:s00}:meta              epoch|begun|done|xmin|last|term|settled   a sequencer's, if it is there
     {namespace:s00}:past              the past of the database that the sequencer follows, a newline, and its history
     {namespace:s00}:log               a stream, whose ids are numbers of invalidations (`beacons.py`)
-    {namespace:s00}:readers           a hash of processes that answer strongly, and how far they are
+    {namespace:s00}:readers           a hash of processes that answer strongly: how far, and of what (`tables.py`)
 
 Epoch and token are random, 128 bits in hexadecimal digits; the stamp has 64 bits. The braces keep a shard's keys in
 one slot of a cluster, so that one script may touch them.
@@ -22,12 +22,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 from forecache.coherence.beacons.shard import Meta, Reading
+from forecache.coherence.beacons.tables import written
 from forecache.serve.tier import Busy, Found, Lease, Place, Unavailable, Value
 
 __all__ = [
@@ -192,12 +191,6 @@ class Layout(NamedTuple):
 
     def _tag(self) -> str:
         return f"{{{written(self.namespace)}:s{self.shard:02d}}}"
-
-
-@lru_cache(maxsize=1024)
-def written(name: str) -> str:
-    """A name without the characters that have a meaning here."""
-    return quote(name, safe="", errors="surrogatepass")
 
 
 def milliseconds(seconds: float) -> int:

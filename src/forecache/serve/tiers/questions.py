@@ -6,12 +6,15 @@ it asks for the log, in this order: that something was told is known before the 
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from forecache.coherence.beacons.reader import Reader
 from forecache.coherence.beacons.shard import Entry
-from forecache.serve.tiers.beacons import MOST_ENTRIES, poll, tell
+from forecache.coherence.beacons.tables import meet, named, record_of
+from forecache.serve.tiers.beacons import MOST_ENTRIES, Asker, poll, tell
 from forecache.serve.tiers.layout import Layout
 
 __all__ = ["Questions"]
@@ -22,14 +25,22 @@ class Questions:
 
     def __init__(self, layout: Callable[[int], Layout], name: str) -> None:
         """Nobody wants strong answers yet."""
-        self.is_wanted = False
+        self.wanted: frozenset[str] = frozenset()  # tables of which strong answers are wanted: more and more
         self._layout, self._name = layout, name
-        self._requests = 0
+        self._lock = threading.Lock()
+        self._requests = Counter[int]()  # to each shard: one that arrives late must not overwrite a later one
         self._to_tell: set[int] = set()  # shards that are to know that all they held is held here
 
+    def want(self, table: str) -> None:
+        """Strong answers are wanted of a table, as long as the process runs."""
+        if table not in self.wanted:
+            with self._lock:
+                self.wanted |= {table}
+
     def applied(self, shard: int, entries: Iterable[Entry]) -> None:
-        """What is held was dropped here, and is held."""
-        if self.is_wanted and any(entry.held for entry in entries):
+        """What is held was dropped here, and is held; the shard need not know of tables that are not wanted."""
+        held = frozenset(change.table for entry in entries for change in entry.held)
+        if held and meet(named(self.wanted), held):
             self._to_tell.add(shard)
 
     def told(self, shards: Iterable[int], readers: Sequence[Reader]) -> list[tuple[Any, ...]]:
@@ -40,11 +51,13 @@ class Questions:
 
     def asked(
         self, shards: Iterable[int], readers: Sequence[Reader], most: int = MOST_ENTRIES
-    ) -> list[tuple[Any, ...]]:
-        """What asks for the logs of shards, for so many entries of each."""
-        name, requests = self._name if self.is_wanted else "", []
+    ) -> tuple[list[tuple[Any, ...]], frozenset[str]]:
+        """What asks for the logs of shards, for so many entries of each; and the tables that are wanted, as it says."""
+        wanted, requests = self.wanted, []
+        tables = named(wanted)
         for shard in shards:
-            self._requests += 1
-            position, epoch, layout = readers[shard].position, readers[shard].epoch, self._layout(shard)
-            requests.append(poll(layout, position, reader=name, epoch=epoch, request=self._requests, most=most))
-        return requests
+            self._requests[shard] += 1
+            position = readers[shard].position
+            who = Asker(self._name, record_of(position, self._requests[shard], tables), readers[shard].epoch)
+            requests.append(poll(self._layout(shard), position, who if wanted else None, most=most))
+        return requests, wanted
