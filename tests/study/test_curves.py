@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,16 @@ from forecache import _core
 from forecache.curve import MissRatioCurve
 from forecache.errors import CapacityError, ConfigurationError, EmptyTraceError, UnknownPolicyError
 from forecache.record.trace import Trace
+from forecache.study import miniature
 from forecache.study.curves import (
-    LEAST_ENTRIES,
     Footprint,
-    Miniature,
     default_capacities,
     default_sample,
     miss_ratio_curve,
-    sampled,
     seconds_of,
 )
+from forecache.study.in_threads import STEPS, replayed
+from forecache.study.miniature import LEAST_ENTRIES, Miniature, sampled
 from forecache.study.simulate import known_policies, simulate
 
 CAPACITIES = [5, 20, 80, 300]
@@ -214,3 +215,26 @@ def test_a_published_curve_of_a_real_trace(real_traces: Path) -> None:
         pytest.skip(f"no {path}; set FORECACHE_TRACES to the directory that has it")
     curve = miss_ratio_curve(Trace.read(path), [1_000, 2_000, 5_000, 10_000, 15_000])
     assert [round(100 * ratio, 2) for ratio in curve.hit_ratios] == [32.83, 42.47, 53.65, 60.70, 64.63]
+
+
+def test_an_interruption_ends_what_runs_and_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+    simulated = miniature.simulated
+    monkeypatch.setattr(miniature, "simulated", lambda *cell: (begun.append(cell), simulated(*cell))[1])
+
+    def interrupt(_done: int, _total: int) -> None:
+        if begun:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        miss_ratio_curve(zipf(400_000), policy="learned", sample=1.0, jobs=1, on_progress=interrupt)
+    assert len(begun) < 4, "of 13"
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("forecache-study")]
+
+
+def test_a_replay_in_slices_is_the_same_replay() -> None:
+    trace, stop = zipf(2 * STEPS + 7), threading.Event()
+    whole = _core.Simulation(trace.accesses(), "lru", 20).run(len(trace))
+    assert replayed(_core.Simulation(trace.accesses(), "lru", 20).run, len(trace), stop) == whole
+    stop.set()
+    assert replayed(_core.Simulation(trace.accesses(), "lru", 20).run, len(trace), stop)[0] == STEPS

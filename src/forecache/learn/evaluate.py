@@ -8,8 +8,8 @@ over the whole trace, so that every cache is warm and has learned, but counted a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 from forecache import _core
@@ -24,6 +24,7 @@ from forecache.learn.metrics import (
     rank_correlation,
 )
 from forecache.learn.training import returns_within
+from forecache.study.in_threads import in_threads, replayed
 from forecache.study.simulate import BASELINE, BOUND, available_cores, share_of_gap
 
 if TYPE_CHECKING:
@@ -206,17 +207,20 @@ def held_out_hits(
     named = [(name, seed) for name in policies for seed in (seeds if name == LEARNED else seeds[:1])]
     cells = [*named, *((name, seed) for name in models for seed in seeds)]
 
-    def replay(cell: tuple[str, int]) -> HeldOut:
-        name, seed = cell
+    done: list[int] = []
+
+    def replay(cell: int, stop: Event) -> HeldOut:
+        name, seed = cells[cell]
         policy, model = (LEARNED, files[name]) if name in files else (name, None)
         simulation = _core.Simulation(accesses, policy, capacity, weights=weights, seed=seed, model=model)
-        _, before, _, _ = simulation.run(part.cut)
-        total, after, _, _ = simulation.run(len(part.trace) - part.cut)
+        _, before, _, _ = replayed(simulation.run, part.cut, stop)
+        total, after, _, _ = replayed(simulation.run, len(part.trace) - part.cut, stop)
+        done.append(cell)
         return HeldOut(name, seed, total - part.cut, after - before)
 
-    runs = []
-    with ThreadPoolExecutor(available_cores(), thread_name_prefix="forecache-evaluate") as pool:
-        for run in pool.map(replay, cells):
-            runs.append(run)
-            on_progress(len(runs), len(cells))
+    def tell() -> None:
+        on_progress(len(done), len(cells))
+
+    runs = in_threads(replay, len(cells), jobs=available_cores(), on_tick=tell)
+    tell()
     return runs

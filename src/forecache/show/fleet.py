@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import signal
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -169,7 +171,8 @@ class Team:
             here, there = context.Pipe()
             work = Work(number, self._fleet.processes, source, tuple(mine), rate, self._fleet.oldest, settings)
             process = context.Process(target=serve, args=(work, there, latest), daemon=True)
-            process.start()
+            with uninterrupted():
+                process.start()
             there.close()
             self._pipes[here] = number
             self._stack.callback(process.terminate)
@@ -224,6 +227,20 @@ class Team:
             phase = f"just after {' and '.join(healing)}"
         self.served.ticks.append((phase, tick))
         self._report.tick(phase, tick)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Lets what is started here hear no Ctrl-C, and whoever starts it a little later; a child would tell of it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it would undo what follows, if it were started then
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def close(pipe: Connection) -> None:

@@ -92,7 +92,7 @@ def serve(work: Work, pipe: Connection, latest: MutableSequence[int]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
     told = Told(pipe)
     logger.addHandler(told)
-    with suppress(EOFError, BrokenPipeError):
+    with suppress(EOFError, ConnectionError):
         try:
             database = forecache.open(work.source, [TABLE], timeout=TIMEOUT, **work.settings)
         except ForecacheError as error:
@@ -100,7 +100,10 @@ def serve(work: Work, pipe: Connection, latest: MutableSequence[int]) -> None:
             return
         with database:
             told.send(READY)
-            work_through(work, Desk(work, database[TABLE], latest, pipe.recv()), database, told)
+            began = pipe.recv()
+            if began is None:  # it ends before it began
+                return
+            work_through(work, Desk(work, database[TABLE], latest, began), database, told)
             pipe.recv()  # others may still need what it postponed
 
 

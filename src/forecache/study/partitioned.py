@@ -22,7 +22,6 @@ from forecache.record.partitions import Partitions, merged
 from forecache.record.trace import Trace
 from forecache.study.curves import (
     ENOUGH_KEYS,
-    LEAST_ENTRIES,
     SEEDS,
     TIME_UNITS,
     Floats,
@@ -30,8 +29,8 @@ from forecache.study.curves import (
     default_capacities,
     feed,
     miss_ratio_curve,
-    sampled,
 )
+from forecache.study.miniature import LEAST_ENTRIES, sampled
 from forecache.study.simulate import BASELINE, Progress, check_policies
 from forecache.units import Capacity, Weights
 

@@ -14,8 +14,9 @@ from typing import Any, Final
 from forecache.errors import ConfigurationError, EmptyTraceError
 from forecache.extras import TRACES, extra
 from forecache.record.trace import Op, Trace
-from forecache.study.curves import TIME_UNITS, sampled
+from forecache.study.curves import TIME_UNITS
 from forecache.study.fleet import WARM_UP, simulate_fleet
+from forecache.study.miniature import sampled
 from forecache.study.models.fleet import Fleet, Load
 from forecache.study.prices import Prices
 from forecache.study.sizing import money

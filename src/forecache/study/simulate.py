@@ -13,7 +13,7 @@ from forecache import _core
 from forecache.errors import CapacityError, ConfigurationError, EmptyTraceError, UnknownPolicyError
 from forecache.record.history import timetable_of
 from forecache.record.trace import Trace
-from forecache.study.in_threads import in_threads
+from forecache.study.in_threads import STEPS, in_threads
 from forecache.study.oracle import next_lookups
 from forecache.units import Capacity, Weights
 
@@ -37,7 +37,6 @@ Sets = Literal["access", "invalidate"]  # a set counts and inserts as a get does
 
 BASELINE: Final = "lru"  # where the gap begins
 BOUND: Final = "min"  # where it ends
-STEPS: Final = 50_000  # accesses between two looks at whether to stop: some 10 ms
 NOTHING: Final[Counts] = (0, 0, 0, 0)
 MISSING: Final = object()
 
