@@ -10,6 +10,7 @@ from forecache._core import CopyReader, now
 from forecache.coherence.certificate import Certificate, Certified
 from forecache.coherence.level import Level, LevelLike
 from forecache.coherence.token import Token
+from forecache.errors import KeyTypeError
 from forecache.serve.copies import Copies, Found
 from forecache.serve.origin import Key
 from forecache.serve.plan import ReadPath
@@ -149,7 +150,7 @@ class Rows:
 
         With certificates, every key has an answer, and that of an absent row has None as its row.
         """
-        keys = list(keys)
+        keys = several(keys)
         began, plan = self._begin(keys, level, after)
         found = run(plan)
         return self._answers(found, keys, began, with_certificate)
@@ -163,7 +164,7 @@ class Rows:
         with_certificate: bool = False,
     ) -> dict[Key, Any]:
         """`get_many`, for tasks."""
-        keys = list(keys)
+        keys = several(keys)
         began, plan = self._begin(keys, level, after)
         found = await arun(plan)
         return self._answers(found, keys, began, with_certificate)
@@ -273,6 +274,17 @@ class Rows:
         if self._path.watch.proof is None and stamp is not None:
             number = max(stamp - 1, stamp - 1 if number is None else number)
         return Certificate(found.tier, epoch, shard, number, max(0.0, began.at - found.as_of))
+
+
+def several(keys: Iterable[Key]) -> list[Key]:
+    """Keys, of which there may be none.
+
+    Raises:
+        KeyTypeError: it is one str, whose letters would be taken for keys.
+    """
+    if isinstance(keys, (str, bytes)):
+        raise KeyTypeError(f"keys is {keys!r}; expected several keys, as in [{keys!r}]")
+    return list(keys)
 
 
 def or_else(answer: Certified, default: Any) -> Certified:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from forecache.errors import OriginUnavailableError
 from forecache.forks import renew_after_fork
 from forecache.serve.budget import Budget
+from forecache.serve.settings import check_whole
 
 __all__ = ["LostError", "Pool", "TaskPool"]
 
@@ -29,6 +30,7 @@ class Connection(Protocol):
 
 
 C = TypeVar("C", bound=Connection)
+MOST_CONNECTIONS: Final = 100_000  # more are a mistake
 REST_SECONDS: Final = 1.0  # waited for connections in use, at a fork
 inherited: Final[list[Any]] = []  # connections of a parent: to close them here would disturb it, and finalizers close
 
@@ -37,7 +39,12 @@ class Idle(Generic[C]):
     """Connections that nobody uses; what pools of threads and of tasks share."""
 
     def __init__(self, name: str, size: int, seconds: float) -> None:
-        """For at most `size` users, of whom others wait at most `seconds`."""
+        """For at most `size` users, of whom others wait at most `seconds`.
+
+        Raises:
+            ConfigurationError: it is for nobody.
+        """
+        check_whole("connections", size, 1, MOST_CONNECTIONS)
         self.name = name
         self.size = size
         self.seconds = seconds

@@ -164,4 +164,5 @@ def values_of(table: Table, row: Mapping[str, Any] | Row) -> dict[str, Any]:
 
         fields = msgspec.structs.fields(table.row)
         return {field.encode_name: getattr(row, field.name) for field in fields}
-    raise TypeError(f"a row of table {table.name!r} is {type(row).__name__}; expected a dict, or {table.row.__name__}")
+    wanted = "a dict" if table.row is dict else f"a dict, or {table.row.__name__}"
+    raise TypeError(f"a row of table {table.name!r} is {type(row).__name__}; expected {wanted}")

@@ -217,7 +217,11 @@ class ThreadTransaction(Work):
         self._stack = ExitStack()
 
     def _run(self, plan: Plan[Any]) -> Any:
-        return run(plan, self._session.ask)
+        return run(plan, self._ask)
+
+    def _ask(self, statement: Statement) -> Answer:
+        """On the session, which is there once it is open."""
+        return self._session.ask(statement)
 
     def __enter__(self) -> Self:
         """Begins, on another connection if the first one was lost while nobody used it."""
@@ -254,7 +258,11 @@ class TaskTransaction(Work):
         self._stack = AsyncExitStack()
 
     def _run(self, plan: Plan[Any]) -> Awaitable[Any]:
-        return arun(plan, self._session.ask)
+        return arun(plan, self._ask)
+
+    def _ask(self, statement: Statement) -> Awaitable[Answer]:
+        """On the session, which is there once it is open."""
+        return self._session.ask(statement)
 
     async def __aenter__(self) -> Self:
         """Begins, on another connection if the first one was lost while nobody used it."""
