@@ -110,6 +110,7 @@ RUNS = [
     large(replace(HELD, without=("NO_WISH",)), "TERM=1", "EPOCHS=2"),
     large(replace(HELD, without=("NO_VOUCHED",)), "TERM=1", "EPOCHS=2"),  # see docs/model.md, as above
     replace(HELD, bounds=("OTHER", "TERM=1", "EPOCHS=2", "BEACONS=1"), is_small=False),
+    large(HELD, "OTHER", "TERM=1", "EPOCHS=1", "BEACONS=2"),
     lacking(HELD, "KNOWN_ANY", bounds=("OTHER",)),
     lacking(HELD, "ANY_ORDER", bounds=("OTHER",)),
     lacking(HELD, "NO_WISH", "NO_VOUCHED"),
