@@ -126,3 +126,19 @@ def test_what_a_page_asks_for_and_says_is_noticed(browser: Browser, tmp_path: Pa
     assert seen.asked == ["http://127.0.0.1:9/x.png"]
     assert any("hm" in line for line in seen.said)
     assert any("wrong" in line for line in seen.said)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_page_fits_a_telephone_and_a_desk(browser: Browser, file: Path, tmp_path: Path, width: int) -> None:
+    page = tmp_path / "page.html"
+    ended = CliRunner().invoke(app, ["plan", str(file), *PRICES, "--memory", "64KiB", "--html", str(page)])
+    assert ended.exit_code == 0, ended.output
+    tab = browser.new_page(viewport={"width": width, "height": 800})
+    tab.set_default_timeout(MOST_MILLISECONDS)
+    tab.goto(page.as_uri())
+    tab.wait_for_selector(DRAWN, state="attached")
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    titles = tab.locator("h2").all_inner_texts()
+    assert "Money a month, today and after one change" in titles, "not in the picture, where it would be cut off"
+    tab.close()

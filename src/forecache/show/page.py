@@ -28,6 +28,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child { text-align: left; }
+.wide { overflow-x: auto; }
 .lead { font-size: 1.2rem; } .note { color: #555; font-size: .92rem; }
 """
 
@@ -113,12 +114,27 @@ def page_of(title: str, parts: Sequence[Figure | str]) -> str:
         if isinstance(part, str):
             shown.append(part)
         else:
-            shown.append(part.to_html(full_html=False, include_plotlyjs=scripts, config={"displaylogo": False}))
+            shown.append(framed(part, scripts))
             scripts = False
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>\n" + "\n".join(shown) + "\n</body></html>\n"
     )
+
+
+def framed(figure: Figure, with_script: bool) -> str:
+    """HTML of a figure: its title above it and its legend below, so that both have room on a telephone."""
+    title = figure.layout.title.text
+    figure.update_layout(
+        title=None,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    shown = figure.to_html(full_html=False, include_plotlyjs=with_script, config={"displaylogo": False})
+    return f"<h2>{escape(title)}</h2>\n{shown}" if title else str(shown)
 
 
 def table(rows: list[list[str]]) -> str:
@@ -126,7 +142,8 @@ def table(rows: list[list[str]]) -> str:
     head, *body = rows
     lines = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body]
     names = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    return f"<table><tr>{names}</tr>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+    inner = f"<tr>{names}</tr>" + "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<div class="wide"><table>{inner}</table></div>'
 
 
 def listing(lines: Iterable[str]) -> str:

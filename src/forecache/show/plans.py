@@ -13,7 +13,7 @@ from forecache.show.page import listing, page_of, table
 from forecache.show.plots import DEFAULT_STYLE, new_figure, save
 from forecache.show.tables import new_table, percent
 from forecache.study.planning import Outlook, Plan
-from forecache.study.sizing import money
+from forecache.study.prices import money, per_second
 from forecache.units import format_duration, format_size
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def plans_figure(found: Compared) -> Figure:
         (WORK, [one.spent for one in found.outlooks], None),
         (MEMORY, [one.rent for one in found.outlooks], totals),
     ):
-        hover = "%{x:,.2f}<extra>%{fullData.name}</extra>"
+        hover = "%{x:,.3~g}<extra>%{fullData.name}</extra>"
         figure.add_bar(
             y=names,
             x=values,
@@ -138,7 +138,7 @@ def plans_figure(found: Compared) -> Figure:
         title=TITLE, template="plotly_white", barmode="stack", height=height, legend_traceorder="normal"
     )
     figure.update_yaxes(autorange="reversed", automargin=True)
-    figure.update_xaxes(title="money a month", range=[0, 1.12 * max(one.cost for one in found.outlooks)])
+    figure.update_xaxes(title="money a month", range=[0, 1.2 * max(one.cost for one in found.outlooks)])
     return figure
 
 
@@ -149,7 +149,7 @@ def cells(outlook: Outlook, now: Outlook) -> list[str]:
         percent(load.in_process, digits=1),
         percent(load.in_tier, digits=1) if outlook.plan.fleet.shared else "-",
         percent(load.database, digits=1),
-        f"{outlook.database_reads:,.0f}",
+        per_second(outlook.database_reads),
         percent(load.stale, digits=1) if load.stale > SMALL else "-",
         format_size(round(outlook.memory)),
         money(outlook.cost),

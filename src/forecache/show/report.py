@@ -85,7 +85,7 @@ def mark(figure: Figure, sizing: Sizing) -> None:
                 yref="paper",
                 text=text,
                 showarrow=False,
-                xanchor="right",
+                xanchor="auto",
                 font_color=color,
                 bgcolor="rgba(255, 255, 255, 0.85)",
             )

@@ -13,7 +13,8 @@ from forecache.extras import extra
 from forecache.show.curves import byte_ticks, curve_panel
 from forecache.show.plots import DEFAULT_STYLE, finish, new_figure, save
 from forecache.show.tables import new_table, percent
-from forecache.study.sizing import Market, Sizing, money
+from forecache.study.prices import money
+from forecache.study.sizing import Market, Sizing
 from forecache.units import format_size
 
 if TYPE_CHECKING:

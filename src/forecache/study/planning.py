@@ -18,8 +18,7 @@ from forecache.study.curves import TIME_UNITS
 from forecache.study.fleet import WARM_UP, simulate_fleet
 from forecache.study.miniature import sampled
 from forecache.study.models.fleet import Fleet, Load
-from forecache.study.prices import Prices
-from forecache.study.sizing import money
+from forecache.study.prices import Prices, money, per_second
 from forecache.units import format_duration, format_size
 
 with extra(TRACES):
@@ -258,7 +257,8 @@ def consequences(now: Outlook, then: Outlook) -> str:
     takes = f"with {amount} {'more' if memory > 0 else 'less'} memory" if memory else "with the same memory"
     stale = f"; {then.load.stale:.1%} of the reads are stale" if then.load.stale > now.load.stale + MATTERS else ""
     return (
-        f"The database then answers {then.database_reads:,.0f} reads a second in place of {now.database_reads:,.0f}, "
+        f"The database then answers {per_second(then.database_reads)} reads a second in place of "
+        f"{per_second(now.database_reads)}, "
         f"{takes}, and {money(now.cost - then.cost)} of {money(now.cost)} a month is saved{stale}."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -9,13 +10,14 @@ from typing import Final
 from forecache.errors import ConfigurationError
 from forecache.units import parse_duration, parse_size
 
-__all__ = ["CORE_MONTH", "MONTH", "Prices", "parse_cost", "parse_price"]
+__all__ = ["CORE_MONTH", "MONTH", "Prices", "money", "parse_cost", "parse_price", "per_second"]
 
 MONTH: Final = 365.25 / 12 * 86_400  # seconds
 GIB: Final = 1024**3
 PERIODS: Final = {"second": 1.0, "hour": 3_600.0, "day": 86_400.0, "month": MONTH, "year": 12 * MONTH}
 PLAIN: Final = re.compile(r"[0-9]*\.?[0-9]+(?:e-?[0-9]+)?", re.IGNORECASE)
 PRICE: Final = re.compile(r"([0-9.e-]+)\s*/\s*([A-Za-z]+)-([a-z]+)", re.IGNORECASE)
+MOST_DECIMALS: Final = 4  # of money
 CURRENCY: Final = "$€£¥ "
 CORE_MONTH: Final = 40.0  # money; a core of a managed database costs some 30 to 60 US dollars a month in 2026
 
@@ -88,3 +90,26 @@ def parse_price(price: str | float) -> float:
             f"with a size and one of {', '.join(PERIODS)}, or as a number for a GiB-month"
         )
     return float(parts[1]) * GIB / parse_size(f"1{parts[2]}") * MONTH / PERIODS[parts[3]]
+
+
+def per_second(rate: float) -> str:
+    """A rate as people read it: whole, or two digits of what is less than ten.
+
+    >>> per_second(1234.5), per_second(3.21), per_second(0.0331)
+    ('1,234', '3.2', '0.033')
+    """
+    return f"{rate:,.0f}" if rate >= 9.5 or not rate else f"{rate:.2g}"  # noqa: PLR2004 - see above
+
+
+def money(amount: float) -> str:
+    """An amount as people read it: two decimals where they matter, and two digits of what is less than a tenth.
+
+    >>> money(1234.5), money(12.345), money(0.00216), money(-0.000001)
+    ('1,234', '12.35', '0.0022', '0.00')
+    """
+    size, decimals = abs(amount), 2
+    if 0.5 * 0.1**MOST_DECIMALS <= size < 0.1:  # noqa: PLR2004 - two decimals would say nothing
+        decimals = min(MOST_DECIMALS, 1 - math.floor(math.log10(size)))
+    elif size >= 1000:  # noqa: PLR2004 - four digits before the point
+        decimals = 0
+    return f"{round(amount, decimals) + 0.0:,.{decimals}f}"  # and not -0.00

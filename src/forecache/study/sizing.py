@@ -7,13 +7,14 @@ P, the hit ratio, never falls as m grows, so that without a price the largest ca
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from forecache.curve import MissRatioCurve
 from forecache.errors import CapacityError, ConfigurationError
 from forecache.extras import TRACES, extra
-from forecache.study.prices import CORE_MONTH, Prices, parse_cost, parse_price
+from forecache.study.prices import CORE_MONTH, Prices, money, parse_cost, parse_price
 from forecache.units import format_size, parse_size
 
 with extra(TRACES):
@@ -200,7 +201,7 @@ def optimal_size(
     )
     if target_hit_ratio is not None and not 0 < target_hit_ratio < 1:
         raise ConfigurationError(f"target_hit_ratio is {target_hit_ratio}; expected a share in (0, 1), such as 0.9")
-    if most_misses_per_second is not None and not 0 < most_misses_per_second < float("inf"):
+    if most_misses_per_second is not None and not 0 < most_misses_per_second < math.inf:
         raise ConfigurationError(f"most_misses_per_second is {most_misses_per_second}; expected a number above 0")
     rate, prices = market.requests_per_second, market.prices
     best, sizes = market.best(), market.sizes()
@@ -283,8 +284,3 @@ def least(sizes: Floats, market: Market, hit_ratio: float | None) -> int | None:
     return next(
         (round(float(size)) for size in sizes if market.curve.hit_ratio(size / market.entry_bytes) >= hit_ratio), None
     )
-
-
-def money(amount: float) -> str:
-    """An amount as people read it: two decimals where they matter."""
-    return f"{amount:,.2f}" if abs(amount) < 1000 else f"{amount:,.0f}"  # noqa: PLR2004 - four digits before the point
