@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 
 import forecache
 from forecache.errors import ConfigurationError, KeyTypeError
+from forecache.serve.tiers.failing import Failing
+from tests.contracts.tiers import until
 from tests.serve.shops import ONE, path
+from tests.serve.sites import Site
 
 __all__ = ["path"]
 
@@ -43,3 +47,30 @@ async def test_a_transaction_that_was_not_entered_says_so(path: Path) -> None:
 def test_what_is_no_row_is_refused_in_plain_words(path: Path) -> None:
     with forecache.open(path, ["product"]) as shop, pytest.raises(TypeError, match="is str; expected a dict$"):
         shop["product"].put("kettle")
+
+
+def test_a_wrong_password_of_the_shared_tier_is_told(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """By whoever follows the sequencer, too, where reads do not ask the tier as nobody vouches for its rows."""
+    wrong = site.valkey.url.replace("valkey://", "valkey://shop:s3cret@")
+    with caplog.at_level(logging.WARNING, "forecache"), forecache.open(site.url, ["item"], shared=wrong) as database:
+        assert until(lambda: "copies here are not proven until it answers" in caplog.text)
+        assert database["item"].get(1) == {"id": 1, "version": 0}
+        assert repr(database["item"]) == f"<Rows of 'item': {database._origin.name}>"
+    told = [record.getMessage() for record in caplog.records if "not proven" in record.getMessage()]
+    assert len(told) == 1
+    assert "password" in told[0]
+    assert "s3cret" not in caplog.text
+
+
+def test_a_server_that_fails_again_and_again_is_not_told_of_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    failing = Failing(lambda server: f"host{server}", "nothing is proven")
+    with caplog.at_level(logging.WARNING, "forecache"):
+        for _ in range(5):
+            failing.fails(1, "it is gone")
+            failing.fails(2, "so is it")
+            failing.answers(1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the shared tier at host1 fails, and nothing is proven until it answers: it is gone",
+        "the shared tier at host2 fails, and nothing is proven until it answers: so is it",
+        "the shared tier at host1 answers again",
+    ]

@@ -237,8 +237,8 @@ class BeaconWatch:
                 node = self._routes.node(shard)
                 if node not in lanes:
                     lanes[node] = self._routes.connect(node), {}
-            except LaneError:
-                self._routes.forget(server)
+            except LaneError as error:
+                self._routes.forget(server, error)
                 continue
             with self._lock:
                 lanes[node][1][shard] = self._readers[shard].connected()
@@ -250,11 +250,11 @@ class BeaconWatch:
         for node, (lane, connections) in list(lanes.items()):
             try:
                 is_more = self._poll(lane, connections) or is_more
-            except LaneError:
+            except LaneError as error:
                 lane.close()
                 del lanes[node]
                 missing.update(dict.fromkeys(connections))
-                self._routes.forget(node.server)
+                self._routes.forget(node.server, error)
         return is_more
 
     def _poll(self, lane: Lane, connections: dict[int, int]) -> bool:

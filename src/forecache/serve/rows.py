@@ -210,6 +210,10 @@ class Rows:
         """Reads answered without a plan."""
         return self._past_hits + self._reader.hits
 
+    def __repr__(self) -> str:
+        """The table, and its database without a password."""
+        return f"<Rows of {self.name!r}: {self._path.origin.name}>"
+
     def _take_sampled(self) -> list[tuple[str, Key]]:
         """Rows that hits were answered with since this was asked last, some of them."""
         return [(self.name, key) for key in self._reader.take_sampled()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from forecache._core import now
 from forecache.serve.tiers.ears import Ear
+from forecache.serve.tiers.failing import Failing
 from forecache.serve.tiers.lane import Lane, LaneError
 from forecache.serve.tiers.link import Command
 from forecache.serve.tiers.routes import Node, Routes
@@ -18,7 +18,6 @@ __all__ = ["Lanes"]
 
 ANSWER_SECONDS: Final = 1.0  # that a server may take; beyond it the connection is given up, and with it the epoch
 PAUSE_SECONDS: Final = 0.1  # before a server is tried again
-logger = logging.getLogger("forecache")
 
 
 class Open(NamedTuple):
@@ -46,7 +45,7 @@ class Lanes:
         self._lost: list[int] = []
         self._wanted: dict[int, float] = {}  # shards, and when to try
         self._jobs: dict[int, Future[list[tuple[Lane, list[int]]]]] = {}
-        self._failing: dict[int, str] = {}  # servers, and what was told of their failures
+        self._failing = Failing(routes.name, "nothing is proven there")
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -143,7 +142,7 @@ class Lanes:
             try:
                 while is_due and opened.sent and opened.lane.is_ready():
                     answer = opened.lane.receive()
-                    self._answers_again(opened.server)
+                    self._failing.answers(opened.server)
                     yield opened.sent.popleft()[0], answer
             except LaneError as error:
                 self._lose(opened, str(error))
@@ -164,24 +163,11 @@ class Lanes:
         return False
 
     def _lose(self, opened: Open, reason: str) -> None:
-        self._fails(opened.server, reason)
+        self._failing.fails(opened.server, reason)
         opened.lane.close()
         if opened in self._open:
             self._open.remove(opened)
             self._lost += [shard for shard in opened.shards if self._of.get(shard) is opened]
-
-    def _fails(self, server: int, reason: str) -> None:
-        """Says so once, until it answers again."""
-        if server not in self._failing:
-            self._failing[server] = reason
-            logger.warning(
-                "the shared tier at %s fails, and nothing is proven there until it answers: %s",
-                *(self.routes.name(server), reason),
-            )
-
-    def _answers_again(self, server: int) -> None:
-        if self._failing.pop(server, None) is not None:
-            logger.warning("the shared tier at %s answers again", self.routes.name(server))
 
     def _try(self) -> None:
         """Connects to servers whose time has come."""
@@ -204,13 +190,13 @@ class Lanes:
                 try:
                     made.append((self.routes.connect(node), there))
                 except LaneError as error:
-                    self._fails(server, str(error))
+                    self._failing.fails(server, error)
                     self.routes.forget(server)
             if self._hears and made and server not in self._ears:
                 channels = {self.routes.layout(shard).readers(): shard for shard in self.routes.shards_of(server)}
                 self._channels[server] = channels
                 self._ears[server] = Ear(self.routes.connect(next(iter(nodes))), channels)
         except LaneError as error:
-            self._fails(server, str(error))
+            self._failing.fails(server, error)
             self.routes.forget(server)
         return made

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from forecache.serve.tiers.beacons import BEACON_SCRIPTS
+from forecache.serve.tiers.failing import Failing
 from forecache.serve.tiers.lane import Lane, LaneError, said
 from forecache.serve.tiers.layout import Layout
 from forecache.serve.tiers.link import Link
@@ -35,6 +36,7 @@ class Routes:
         self._names = names
         self._links, self._shards, self._namespace = links, shards, namespace
         self._clients: dict[int, Any] = {}
+        self._failing = Failing(self.name, "copies here are not proven")
 
     @property
     def shards(self) -> int:
@@ -88,7 +90,9 @@ class Routes:
             connection = client.connection_pool.make_connection()
         except Exception as error:
             raise LaneError(said(error)) from error
-        return Lane(connection, BEACON_SCRIPTS)
+        lane = Lane(connection, BEACON_SCRIPTS)
+        self._failing.answers(node.server)
+        return lane
 
     def ask(self, shard: int, command: tuple[Any, ...]) -> Any:
         """What a shard answers to one command, on a connection of its own.
@@ -102,8 +106,15 @@ class Routes:
         finally:
             lane.close()
 
-    def forget(self, server: int) -> None:
-        """A node failed, or does not have a shard any more: asks anew who has what."""
+    def forget(self, server: int, error: LaneError | None = None) -> None:
+        """A node failed, or does not have a shard any more: asks anew who has what.
+
+        Args:
+            server: of the node.
+            error: why, if that is to be told.
+        """
+        if error is not None:
+            self._failing.fails(server, error)
         client = self._clients.pop(server, None)
         if client is not None:
             client.close()
