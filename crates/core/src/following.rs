@@ -10,13 +10,11 @@ const KEEPER: usize = 3;
 /// A lead is real above this share of the window and this many standard deviations of a fair game.
 const MARGIN: f32 = 0.01;
 const DEVIATIONS: f32 = 3.0;
-/// Following has not paid when the cache is this many hits, and a standard deviation, behind what the predictor alone
-/// would have had.
-const PATIENCE: f32 = 4.0;
+/// Following has not paid when the cache is this many hits, and so many standard deviations, behind what the predictor
+/// alone would have had; what was won before makes up for as much again.
+const PATIENCE: (f32, f32) = (4.0, 2.0);
 /// By what the lead of an expert that did not pay must be larger the next time; it fades as the window does.
 const DOUBT: f32 = 2.0;
-/// Hit ratio of the predictor below which hardly anything recent returns.
-const HARDLY: f32 = 0.02;
 
 /// What speaks for and against each expert, and whom to follow.
 pub struct Following {
@@ -56,25 +54,26 @@ impl Following {
     }
 
     /// Follows the best once its lead over whoever decides now is real. Returns when the leader is behind, or the
-    /// cache that follows it: shadows have a past that the cache does not have. Where hardly anything has returned by
-    /// the first decision, nothing is lost with what is recent: what is there stays, in case all comes back in turn.
+    /// cache that follows it: shadows have a past that the cache does not have. Where the keeper has not done worse by
+    /// the first decision, nothing was won by what is recent: what is there stays, in case all comes back in turn.
     ///
-    /// `window` is the number of accesses over which leads are summed, `hit_ratio` that of the predictor.
-    pub fn decide(&mut self, window: f32, hit_ratio: f32) {
+    /// `window` is the number of accesses over which leads are summed.
+    pub fn decide(&mut self, window: f32) {
         self.doubts.iter_mut().for_each(|doubt| *doubt -= (*doubt - 1.0) / window);
         let by_hits = |&a: &usize, &b: &usize| self.leads[a].hits.total_cmp(&self.leads[b].hits);
         let best = (0..EXPERTS.len()).max_by(by_hits).expect("there are experts");
         let current = self.leader.map_or(Lead::default(), |leader| self.leads[leader]);
         let real = self.doubts[best] * (MARGIN * window + DEVIATIONS * self.leads[best].deviation());
-        let is_cold = !std::mem::replace(&mut self.has_decided, true) && hit_ratio < HARDLY;
-        let behind = -PATIENCE - self.won.deviation();
-        if let Some(leader) = self.leader.filter(|_| self.won.hits < behind) {
+        let is_first = !std::mem::replace(&mut self.has_decided, true);
+        let patience = PATIENCE.0 + PATIENCE.1 * self.won.deviation();
+        self.won.hits = self.won.hits.min(patience);
+        if let Some(leader) = self.leader.filter(|_| self.won.hits < -patience) {
             self.doubts[leader] *= DOUBT;
             self.leads[leader] = Lead::default();
             self.leader = None;
         } else if self.leads[best].hits - current.hits > real {
             self.follow(best);
-        } else if is_cold && self.leads[KEEPER].hits >= 0.0 {
+        } else if is_first && self.leads[KEEPER].hits >= 0.0 {
             self.follow(KEEPER);
         } else if current.hits < 0.0 {
             self.leader = None;
@@ -95,10 +94,16 @@ mod tests {
     const KEEP: f32 = 1.0 - 1.0 / 2000.0;
 
     /// A trial of which so much is remembered.
-    #[derive(Default)]
     struct Trial {
         following: Following,
         window: f32,
+    }
+
+    impl Default for Trial {
+        /// One whose first decision is past.
+        fn default() -> Self {
+            Self { following: Following { has_decided: true, ..Following::default() }, window: 0.0 }
+        }
     }
 
     impl Trial {
@@ -107,7 +112,7 @@ mod tests {
             for _ in 0..count {
                 self.following.leads[EXPERT].note(expert, !expert, 1.0, KEEP);
                 self.window = self.window * KEEP + 1.0;
-                self.following.decide(self.window, 0.5);
+                self.following.decide(self.window);
             }
         }
 
@@ -116,7 +121,7 @@ mod tests {
             for _ in 0..count {
                 self.following.leads[EXPERT].note(false, false, 1.0, KEEP);
                 self.window = self.window * KEEP + 1.0;
-                self.following.decide(self.window, 0.5);
+                self.following.decide(self.window);
             }
         }
 
@@ -162,7 +167,7 @@ mod tests {
         let mut trial = Trial::default();
         trial.pass(10_000);
         let (first, left) = trial.needed();
-        assert!(left > PATIENCE as usize, "a few hits may be chance");
+        assert!(left > PATIENCE.0 as usize, "a few hits may be chance");
         let (second, _) = trial.needed();
         assert!(second > 3 * first / 2, "{first} {second}");
         trial.pass(10_000);
@@ -171,17 +176,41 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_stays_where_nothing_has_returned_by_the_first_decision() {
-        for (ratios, expected) in [(vec![0.001], Some("lirs")), (vec![0.1, 0.001], None)] {
-            let mut following = Following::default();
-            for ratio in ratios {
-                following.decide(100.0, ratio);
+    fn what_was_won_long_ago_excuses_no_more_than_patience_does() {
+        let left_after = |wins: usize| {
+            let mut trial = Trial::default();
+            trial.show(200, true);
+            for _ in 0..wins {
+                trial.following.note(true, false, 1.0, KEEP);
+                trial.show(1, true);
             }
-            assert_eq!(following.leader(), expected);
-        }
-        let mut following = Following::default();
-        following.leads[KEEPER].note(false, true, 1.0, KEEP);
-        following.decide(100.0, 0.001);
-        assert_eq!(following.leader(), None, "it does worse");
+            let losses = (1..).find(|_| {
+                trial.following.note(false, true, 1.0, KEEP);
+                trial.show(1, true);
+                trial.following.leader().is_none()
+            });
+            losses.expect("it is left in the end")
+        };
+        let (few, many) = (left_after(300), left_after(1500));
+        assert!(many > few, "{few} {many}: more is known of chance");
+        assert!(many < 300, "{many}");
+    }
+
+    #[test]
+    fn what_is_there_stays_where_that_is_no_worse_by_the_first_decision() {
+        let first = |hits: &[bool]| {
+            let mut following = Following::default();
+            for &keeper in hits {
+                following.leads[KEEPER].note(keeper, !keeper, 1.0, KEEP);
+            }
+            following.decide(100.0);
+            following
+        };
+        assert_eq!(first(&[]).leader(), Some("lirs"));
+        let mut worse = first(&[false]);
+        assert_eq!(worse.leader(), None);
+        worse.leads[KEEPER].note(true, false, 1.0, KEEP);
+        worse.decide(100.0);
+        assert_eq!(worse.leader(), None, "that is asked once");
     }
 }

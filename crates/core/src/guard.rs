@@ -13,6 +13,7 @@ use crate::manner::{Manner, Objective};
 use crate::memory::Memory;
 use crate::policy::Setting;
 use crate::predictor::Model;
+use crate::removed::Removals;
 use crate::shadow::{Mirror, Shadow, told};
 
 /// Share of the keys that shadows see, where they are neither too large nor too small.
@@ -107,7 +108,7 @@ impl Guard {
             let access = told(line.print, line.weight());
             self.mirror.fill(&access, line);
             self.rival.0.fill(&access, line);
-            self.shadows.iter_mut().for_each(|shadow| shadow.fill(line));
+            self.shadows.iter_mut().for_each(|shadow| shadow.fill(line, &(), &mut Removals::default()));
         }
     }
 
@@ -163,7 +164,7 @@ impl Guard {
             let learned = self.mirror.hits(&access, line, history, model);
             let worth = self.worth(access.weight);
             for (shadow, lead) in self.shadows.iter_mut().zip(&mut self.following.leads) {
-                lead.note(shadow.hits(&access), learned, worth, self.keep);
+                lead.note(shadow.hits(&access, &(), &mut Removals::default()), learned, worth, self.keep);
             }
             let (rival, lead) = &mut self.rival;
             lead.note(rival.hits(&access, line, history, model), learned, worth, self.keep);
@@ -177,7 +178,7 @@ impl Guard {
         if self.seen > self.first_decision {
             self.set_manner();
             if self.entries <= FOLLOWING && self.objective == Objective::Objects {
-                self.following.decide(self.window, self.foreseen / self.asked);
+                self.following.decide(self.window);
             }
         }
     }

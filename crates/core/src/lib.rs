@@ -18,6 +18,7 @@ pub mod descent;
 pub mod diary;
 pub mod echo;
 pub mod error;
+mod expert;
 pub mod features;
 pub mod fingerprint;
 pub mod flights;

@@ -9,7 +9,7 @@ use crate::context::NO_CONTEXT;
 use crate::history::History;
 use crate::line::Line;
 use crate::manner::Manner;
-use crate::memory::count_memory;
+use crate::memory::{Memory, count_memory};
 use crate::policy::Setting;
 use crate::predictor::Model;
 use crate::removed::Removals;
@@ -26,49 +26,44 @@ pub fn told(print: u32, weight: u64) -> Access {
     Access { id: mix(u64::from(print)), tick: 0, weight, next: NEVER, context: NO_CONTEXT }
 }
 
-/// What a classical policy would hold.
-pub struct Shadow(Store<(), ()>);
+/// What a classical policy would hold; with each key a value.
+pub struct Shadow<V = ()>(Store<(), V>);
 
-count_memory!(Shadow []: 0);
+impl<V> Memory for Shadow<V> {
+    fn memory(&self) -> usize {
+        self.0.memory()
+    }
+}
 
-impl Shadow {
+impl<V: Clone> Shadow<V> {
     /// An empty one, of a policy that needs no oracle.
     pub fn new(policy: &str, setting: &Setting) -> Self {
         Self(Store::build(policy, setting, None).expect("experts need no oracle"))
     }
 
-    /// What a policy would hold in a cache of full size, if it had the residents.
-    pub fn of_all(policy: &str, setting: &Setting, history: &History) -> Self {
-        let mut shadow = Self::new(policy, setting);
-        for slot in history.residents.by_age(history.now, |_| true) {
-            shadow.fill(history.residents.at(slot));
-        }
-        shadow
-    }
-
     /// Shows it a resident, as often as that was used.
-    pub fn fill(&mut self, line: &Line) {
+    pub fn fill(&mut self, line: &Line, value: &V, left: &mut Removals<(), V>) {
         let access = told(line.print, line.weight());
-        (0..=TOLD_HITS.min(line.accesses - 1)).for_each(|_| _ = self.hits(&access));
+        (0..=TOLD_HITS.min(line.accesses - 1)).for_each(|_| _ = self.hits(&access, value, left));
     }
 
-    /// Whether it hits; it holds the key, or has turned it away, afterwards.
-    pub fn hits(&mut self, access: &Access) -> bool {
+    /// Whether it hits; it holds the key, with the value if that is new, or has turned it away, afterwards.
+    pub fn hits(&mut self, access: &Access, value: &V, left: &mut Removals<(), V>) -> bool {
         let hit = self.0.get(access.id, 0, Accept::Fresh, |()| true).is_some();
         if !hit {
             let Access { id, weight, .. } = *access;
             let weight = NonZeroU64::new(weight).unwrap_or(NonZeroU64::MIN);
             let lifetime = Lifetime::IMMORTAL;
-            let arrival =
-                Arrival { id, key: (), value: (), weight, lifetime, tags: Box::default(), context: NO_CONTEXT };
-            self.0.put(arrival, 0, |()| true, &mut Removals::default());
+            let value = value.clone();
+            let arrival = Arrival { id, key: (), value, weight, lifetime, tags: Box::default(), context: NO_CONTEXT };
+            self.0.put(arrival, 0, |()| true, left);
         }
         hit
     }
 
-    /// Whether it holds the key of a line.
-    pub fn holds(&self, line: &Line) -> bool {
-        self.0.peek(told(line.print, 1).id, 0, |()| true).is_some()
+    /// What it holds with the key of a line, if it holds that.
+    pub fn holds(&self, line: &Line) -> Option<&V> {
+        self.0.peek(told(line.print, 1).id, 0, |()| true).map(|found| found.value)
     }
 }
 

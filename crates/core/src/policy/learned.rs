@@ -12,6 +12,7 @@ use crate::chance::Chance;
 use crate::chooser::{Candidates, Chooser};
 use crate::context::Habits;
 use crate::diary::{Diary, Noted, Student};
+use crate::expert::Expert;
 use crate::features::{BATCH, Row, row};
 use crate::guard::Guard;
 use crate::history::History;
@@ -21,7 +22,6 @@ use crate::memory::count_memory;
 use crate::predictor::Model;
 use crate::quality::{Quality, judge};
 use crate::school::School;
-use crate::shadow::{Shadow, told};
 use crate::trainer::{Batch, Trainer, fit};
 
 mod insight;
@@ -69,7 +69,7 @@ pub struct Learned {
     guard: Option<Guard>,
     is_guarded: bool,
     /// What the expert that is followed would hold.
-    expert: Option<Shadow>,
+    expert: Option<Expert>,
     diary: Option<Diary>,
 }
 
@@ -115,7 +115,7 @@ impl Learned {
                 self.trainer.close(line, line.last);
             }
             if let Some(expert) = &mut self.expert {
-                expert.hits(&told(print, weight));
+                expert.note(print, weight);
             }
             if let Some(guard) = &mut self.guard {
                 guard.note(print, weight, Some(slot));
@@ -132,7 +132,7 @@ impl Learned {
         guard.judge(&self.history, &self.model);
         self.chooser.set_manner(guard.manner());
         if guard.leader() != before {
-            self.expert = guard.leader().map(|name| Shadow::of_all(name, &self.setting, &self.history));
+            self.expert = guard.leader().map(|name| Expert::new(name, &self.setting, &self.history));
         }
     }
 
@@ -230,13 +230,16 @@ impl Policy for Learned {
         }
         self.observe(print, access.weight);
         if let Some(expert) = &mut self.expert {
-            expert.hits(&told(print, access.weight));
+            expert.note(print, access.weight);
         }
     }
 
     fn insert(&mut self, slot: Slot, _access: &Access) {
         self.history.insert(slot);
         self.chooser.insert(slot);
+        if let Some(expert) = &mut self.expert {
+            expert.place(self.history.residents.at(slot), slot);
+        }
         if self.guard.is_none() && self.history.residents.len() > self.history.scale.entries as usize {
             self.history.widen(2 * self.history.residents.len());
         }
@@ -253,11 +256,13 @@ impl Policy for Learned {
     fn evict(&mut self, incoming: &Access) -> Option<Slot> {
         self.catch_up();
         self.settle();
+        let dropped = self.expert.as_mut().and_then(|expert| expert.dropped(&self.history.residents));
         let spare = self.chooser.spare(&self.history.residents);
         if spare.is_some() {
             self.chooser.look_further_ahead(&self.history);
         }
-        let victim = spare.or_else(|| self.choose());
+        let chosen = spare.or_else(|| self.choose());
+        let victim = dropped.or(chosen);
         if victim.is_none() && self.history.incoming.print == print(incoming.id) {
             self.history.reject();
             self.history.incoming = Line::VACANT; // it is refused once: asked again, a resident leaves
