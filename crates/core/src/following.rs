@@ -184,7 +184,7 @@ mod tests {
                 trial.following.note(true, false, 1.0, KEEP);
                 trial.show(1, true);
             }
-            let losses = (1..).find(|_| {
+            let losses = (1..5000).find(|_| {
                 trial.following.note(false, true, 1.0, KEEP);
                 trial.show(1, true);
                 trial.following.leader().is_none()
