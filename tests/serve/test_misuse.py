@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import forecache
-from forecache.errors import ConfigurationError, KeyTypeError
+from forecache.errors import ConfigurationError, DurationError, KeyTypeError
 from forecache.serve.tiers.failing import Failing
 from tests.contracts.tiers import until
 from tests.serve.shops import ONE, path
@@ -19,7 +19,7 @@ __all__ = ["path"]
 
 
 @pytest.mark.parametrize("connections", [0, -3, 1.5, "x", True])
-@pytest.mark.parametrize("database", ["file", "postgresql://nobody@127.0.0.1:1/x"])
+@pytest.mark.parametrize("database", ["file", "postgresql://nobody@127.0.0.1:1/x", "sqlite+pysqlite:///x.db"])
 def test_connections_are_a_number_above_none(path: Path, connections: Any, database: str) -> None:
     source = path if database == "file" else database
     with pytest.raises(ConfigurationError, match=r"connections is .*; expected a whole number from 1"):
@@ -74,3 +74,9 @@ def test_a_server_that_fails_again_and_again_is_not_told_of_each_time(caplog: py
         "the shared tier at host2 fails, and nothing is proven until it answers: so is it",
         "the shared tier at host1 answers again",
     ]
+
+
+@pytest.mark.parametrize("database", ["file", "postgresql://nobody@127.0.0.1:1/x", "sqlite+pysqlite:///x.db"])
+def test_a_database_has_some_time(path: Path, database: str) -> None:
+    with pytest.raises(DurationError, match="timeout is '0s'; expected more than 0 seconds"):
+        forecache.open(path if database == "file" else database, ["product"], timeout="0s")

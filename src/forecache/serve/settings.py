@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from forecache import _core
-from forecache.errors import CapacityError, ConfigurationError, UnknownPolicyError
-from forecache.units import parse_size
+from forecache.errors import CapacityError, ConfigurationError, DurationError, UnknownPolicyError
+from forecache.units import Duration, parse_duration, parse_size
 
 if TYPE_CHECKING:
     from forecache.record.log import AccessLog
@@ -28,6 +28,7 @@ logger = logging.getLogger("forecache")
 
 Objective = Literal["objects", "bytes"]
 
+MOST_CONNECTIONS: Final = 100_000  # to a database; more are a mistake
 LEARNED: Final = "learned"
 WITHOUT_LEARNING: Final = "tinylfu"  # in place of it, where learning is off
 DEFAULT_POLICY: Final = LEARNED
@@ -92,6 +93,18 @@ def check_whole(name: str, value: Any, least: int, most: int) -> None:
     """Whether a setting is a whole number in a range."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ConfigurationError(f"{name} is {value!r}; expected a whole number from {least} to {most}")
+
+
+def timeout_seconds(timeout: Duration) -> float:
+    """How long a database may take.
+
+    Raises:
+        DurationError: it is none at all, or no duration.
+    """
+    seconds = parse_duration(timeout)
+    if not seconds > 0:
+        raise DurationError(f"timeout is {timeout!r}; expected more than 0 seconds, such as '5s'")
+    return seconds
 
 
 def check_callable(name: str, value: Any, form: str) -> None:

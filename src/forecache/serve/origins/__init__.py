@@ -8,7 +8,8 @@ from typing import Any, Final
 from forecache.errors import ConfigurationError
 from forecache.extras import extra
 from forecache.serve.origin import Origin
-from forecache.units import Duration, parse_duration
+from forecache.serve.settings import MOST_CONNECTIONS, check_whole, timeout_seconds
+from forecache.units import Duration
 
 __all__ = ["open_origin"]
 
@@ -70,10 +71,11 @@ def behind_engine(url: str, scheme: str, settings: dict[str, Any]) -> Origin:
     with extra("sqlalchemy"):
         from sqlalchemy import create_engine, exc, make_url
         from sqlalchemy.ext.asyncio import create_async_engine
+    pool = pool_of(**settings)
     try:
         parsed = make_url(url)
         create: Callable[..., Any] = create_async_engine if parsed.get_dialect().is_async else create_engine
-        return AlchemyOrigin(create(parsed, **pool_of(**settings)))
+        return AlchemyOrigin(create(parsed, **pool))
     except (exc.ArgumentError, exc.NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise ConfigurationError(
             f"SQLAlchemy knows no database {scheme!r} ({type(error).__name__}); install its driver, or check the URL"
@@ -82,7 +84,9 @@ def behind_engine(url: str, scheme: str, settings: dict[str, Any]) -> Origin:
 
 def pool_of(connections: int = CONNECTIONS, timeout: Duration = TIMEOUT) -> dict[str, Any]:
     """Our settings as those of a pool of SQLAlchemy."""
-    return {"pool_size": connections, "max_overflow": 0, "pool_timeout": parse_duration(timeout), "pool_pre_ping": True}
+    check_whole("connections", connections, 1, MOST_CONNECTIONS)
+    seconds = timeout_seconds(timeout)
+    return {"pool_size": connections, "max_overflow": 0, "pool_timeout": seconds, "pool_pre_ping": True}
 
 
 def ready(origin: Origin, settings: dict[str, Any]) -> Origin:

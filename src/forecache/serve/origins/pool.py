@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from forecache.errors import OriginUnavailableError
 from forecache.forks import renew_after_fork
 from forecache.serve.budget import Budget
-from forecache.serve.settings import check_whole
+from forecache.serve.settings import MOST_CONNECTIONS, check_whole
 
 __all__ = ["LostError", "Pool", "TaskPool"]
 
@@ -30,7 +30,6 @@ class Connection(Protocol):
 
 
 C = TypeVar("C", bound=Connection)
-MOST_CONNECTIONS: Final = 100_000  # more are a mistake
 REST_SECONDS: Final = 1.0  # waited for connections in use, at a fork
 inherited: Final[list[Any]] = []  # connections of a parent: to close them here would disturb it, and finalizers close
 

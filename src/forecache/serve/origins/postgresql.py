@@ -21,7 +21,8 @@ from forecache.serve.origins.plan import Plan, arun, run
 from forecache.serve.origins.pool import LostError, Pool, TaskPool, TaskPools
 from forecache.serve.origins.sqlstate import first_line
 from forecache.serve.origins.transaction import TaskTransaction, ThreadTransaction
-from forecache.units import Duration, parse_duration
+from forecache.serve.settings import timeout_seconds
+from forecache.units import Duration
 
 with extra("postgresql"):
     import psycopg
@@ -57,7 +58,7 @@ class PostgresqlOrigin:
     def __init__(self, url: str, *, connections: int = CONNECTIONS, timeout: Duration = "5s") -> None:
         """Connects to nothing yet."""
         self._parameters = parameters_of(url)
-        self._seconds = parse_duration(timeout)
+        self._seconds = timeout_seconds(timeout)
         self._parameters.setdefault("application_name", "forecache")
         self.name = name_of(self._parameters)
         self._sql = Postgresql()

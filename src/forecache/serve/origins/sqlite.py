@@ -27,7 +27,8 @@ from forecache.serve.origins.pool import Pool
 from forecache.serve.origins.sql import Details, Schema, Sql, dependents_of
 from forecache.serve.origins.threads import ThreadedTransaction, Threads
 from forecache.serve.origins.transaction import ThreadTransaction
-from forecache.units import Duration, parse_duration
+from forecache.serve.settings import timeout_seconds
+from forecache.units import Duration
 
 __all__ = ["REFERENCES", "SqliteOrigin", "translation"]
 
@@ -180,7 +181,7 @@ class SqliteOrigin:
             raise ConfigurationError(f"SQLite is {sqlite3.sqlite_version}; expected 3.35 or newer: update it")
         self.path = file_of(path)
         self.name = f"sqlite:///{self.path}"
-        seconds = parse_duration(timeout)
+        seconds = timeout_seconds(timeout)
         self._sql = Sqlite(stamp)
         self._pool = Pool(
             self.name, connections, seconds, lambda _: Connection(self.path, seconds, self.name), Connection.close
