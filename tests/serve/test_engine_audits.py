@@ -125,6 +125,8 @@ def test_a_loop_that_ended_is_not_asked(site: Site) -> None:
     async def reading() -> Database:
         database = await forecache.aopen(engine, ["item"], shared=site.shared, audit=1)
         await database["item"].aget(1)
+        assert database._tier is not None
+        await database._tier.aclose()  # and nothing else: as a program that leaves its loop to an audit
         await engine.dispose()
         return database
 
