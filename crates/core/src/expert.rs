@@ -2,6 +2,7 @@
 //! leaves the cache next. Chance would hardly ever find it: all but a few residents are those that the expert holds.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use crate::access::Slot;
 use crate::history::History;
@@ -18,8 +19,10 @@ const NOWHERE: Slot = Slot::MAX;
 /// What the expert would hold, and where that is.
 pub struct Expert {
     shadow: Shadow<Cell<Slot>>,
-    /// Where that was which it has let go, the last at the end.
+    /// Where that was which it has let go, the last at the end; places come twice if what was there left otherwise.
     dropped: Vec<Slot>,
+    /// Of them, before they are told once each.
+    most: usize,
     left: Removals<(), Cell<Slot>>,
 }
 
@@ -32,7 +35,12 @@ impl Memory for Expert {
 impl Expert {
     /// One that has the residents, shown in the order of their last access.
     pub fn new(policy: &str, setting: &Setting, history: &History) -> Self {
-        let mut expert = Self { shadow: Shadow::new(policy, setting), dropped: Vec::new(), left: Removals::default() };
+        let mut expert = Self {
+            shadow: Shadow::new(policy, setting),
+            dropped: Vec::new(),
+            most: 2 * history.residents.len(),
+            left: Removals::default(),
+        };
         for slot in history.residents.by_age(history.now, |_| true) {
             expert.shadow.fill(history.residents.at(slot), &Cell::new(slot), &mut expert.left);
             expert.note_left();
@@ -49,6 +57,13 @@ impl Expert {
     fn note_left(&mut self) {
         self.dropped.extend(self.left.iter().map(|removed| removed.value.get()).filter(|&slot| slot != NOWHERE));
         self.left.clear();
+        if self.dropped.len() > self.most {
+            let mut known = HashSet::new();
+            self.dropped.reverse();
+            self.dropped.retain(|&slot| known.insert(slot));
+            self.dropped.reverse();
+            self.most = 2 * self.dropped.len().max(self.most / 2);
+        }
     }
 
     /// Tells it where a key was placed.
@@ -127,6 +142,20 @@ mod tests {
         history.evict(1);
         assert_eq!(expert.dropped(&history.residents), Some(2), "0 is held, 1 has left");
         assert_eq!(expert.dropped(&history.residents), None);
+    }
+
+    #[test]
+    fn what_is_deleted_before_anything_is_evicted_takes_no_memory() {
+        let (mut history, mut expert) = begin("lru");
+        for key in 100..1000 {
+            history.evict(0);
+            history.miss(mix(key), 1, NO_CONTEXT);
+            history.insert(0);
+            expert.note(print(mix(key)), 1);
+            expert.place(history.residents.at(0), 0);
+        }
+        assert!(expert.dropped.len() <= 2 * KEYS as usize);
+        assert_eq!(ask(&mut history, &mut expert, 1000), Some(7), "let go before those that were deleted");
     }
 
     #[test]
