@@ -36,7 +36,8 @@ def test_fitting_again_gives_the_same(fitted, data, random_rows):
 
 def test_whoever_learned_explains_something(fitted, data):
     score = fitted.score(data.rows, data.targets)
-    assert 0 <= score <= 1
+    rounded = (2 * ROUNDING) ** 2 / data.targets.var()  # of a mean and a slope: where that is 0, nothing is explained
+    assert -rounded <= score <= 1
     if not isinstance(fitted, RecencyPredictor):
         assert score > 0.02
 
