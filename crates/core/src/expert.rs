@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use crate::access::Slot;
 use crate::history::History;
 use crate::line::Line;
-use crate::memory::Memory;
+use crate::memory::count_memory;
 use crate::policy::Setting;
 use crate::removed::Removals;
 use crate::residents::Residents;
@@ -26,11 +26,7 @@ pub struct Expert {
     left: Removals<(), Cell<Slot>>,
 }
 
-impl Memory for Expert {
-    fn memory(&self) -> usize {
-        self.shadow.memory() + self.dropped.memory()
-    }
-}
+count_memory!(Expert []: shadow, dropped);
 
 impl Expert {
     /// One that has the residents, shown in the order of their last access.

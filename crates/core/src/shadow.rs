@@ -9,7 +9,7 @@ use crate::context::NO_CONTEXT;
 use crate::history::History;
 use crate::line::Line;
 use crate::manner::Manner;
-use crate::memory::{Memory, count_memory};
+use crate::memory::count_memory;
 use crate::policy::Setting;
 use crate::predictor::Model;
 use crate::removed::Removals;
@@ -29,11 +29,7 @@ pub fn told(print: u32, weight: u64) -> Access {
 /// What a classical policy would hold; with each key a value.
 pub struct Shadow<V = ()>(Store<(), V>);
 
-impl<V> Memory for Shadow<V> {
-    fn memory(&self) -> usize {
-        self.0.memory()
-    }
-}
+count_memory!(Shadow<V> [V]: 0);
 
 impl<V: Clone> Shadow<V> {
     /// An empty one, of a policy that needs no oracle.

@@ -207,20 +207,12 @@ def held_out_hits(
     named = [(name, seed) for name in policies for seed in (seeds if name == LEARNED else seeds[:1])]
     cells = [*named, *((name, seed) for name in models for seed in seeds)]
 
-    done: list[int] = []
-
     def replay(cell: int, stop: Event) -> HeldOut:
         name, seed = cells[cell]
         policy, model = (LEARNED, files[name]) if name in files else (name, None)
         simulation = _core.Simulation(accesses, policy, capacity, weights=weights, seed=seed, model=model)
         _, before, _, _ = replayed(simulation.run, part.cut, stop)
         total, after, _, _ = replayed(simulation.run, len(part.trace) - part.cut, stop)
-        done.append(cell)
         return HeldOut(name, seed, total - part.cut, after - before)
 
-    def tell() -> None:
-        on_progress(len(done), len(cells))
-
-    runs = in_threads(replay, len(cells), jobs=available_cores(), on_tick=tell)
-    tell()
-    return runs
+    return in_threads(replay, len(cells), jobs=available_cores(), on_tick=lambda done: on_progress(done, len(cells)))

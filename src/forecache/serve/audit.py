@@ -13,7 +13,7 @@ import math
 import random
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from forecache._core import now
 from forecache.errors import ForecacheError
@@ -38,6 +38,7 @@ Named = tuple[str, Any]  # a table's name, and a key
 logger = logging.getLogger("forecache")
 
 
+@runtime_checkable
 class Witness(Protocol):
     """A database that knows who wrote a row."""
 
@@ -101,9 +102,7 @@ class Audit:
         """
         self.tables = tables
         self._sampled = sampled
-        self._ended: dict[
-            Named, float
-        ] = {}  # rows whose copies ended lately, and until when the next one is looked for
+        self._ended: dict[Named, float] = {}  # rows whose copies ended lately, and until when the next is looked for
         self._origin, self._watch, self._copies, self._counts = origin, watch, copies, counts
         self._random = random.Random(seed)  # noqa: S311 - chooses copies
         self._stop, self._thread = threading.Event(), None

@@ -92,9 +92,9 @@ def audit_of(
     from forecache.serve.audit import Audit, Witness
     from forecache.serve.beacon_watch import BeaconWatch
 
-    if not isinstance(path.watch, BeaconWatch) or not hasattr(origin, "with_writer"):
+    if not isinstance(path.watch, BeaconWatch) or not isinstance(origin, Witness):
         return None
-    audit = Audit(cast("Witness", origin), path.watch, copies, counts=counts, tables=path.tables, sampled=sampled)
+    audit = Audit(origin, path.watch, copies, counts=counts, tables=path.tables, sampled=sampled)
     audit.start()
     return audit
 

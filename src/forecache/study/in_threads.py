@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 def in_threads(
-    work: Callable[[int, Event], Result], count: int, *, jobs: int, on_tick: Callable[[], object]
+    work: Callable[[int, Event], Result], count: int, *, jobs: int, on_tick: Callable[[int], object]
 ) -> list[Result]:
     """What each piece of work returns.
 
@@ -27,7 +27,7 @@ def in_threads(
         work: is given the number of a piece, below `count`, and an event after which it should end.
         count: of pieces.
         jobs: threads.
-        on_tick: called about ten times a second, from the calling thread.
+        on_tick: told how many pieces are done, about ten times a second and at the end, from the calling thread.
 
     Raises:
         Exception: what the first piece that failed raised, or `on_tick`; the others end.
@@ -40,8 +40,9 @@ def in_threads(
                 future.add_done_callback(ended.put)
             running = count
             while running:
-                on_tick()
+                on_tick(count - running)
                 running -= _ended_within_a_tick(ended, running)
+            on_tick(count)
             return [future.result() for future in futures]
         except BaseException:
             stop.set()

@@ -79,20 +79,16 @@ def in_miniature(asked: Asked, policy: str, seeds: int, jobs: int | None, on_pro
     mean_weight = trace.unique_bytes / trace.unique if asked.weights == "size" else 1
     small = [Miniature.of(size, asked.sample, share, size * share / mean_weight) for size in asked.capacities]
     cells = [(one, asked.seed + number) for one in small for number in range(one.repeats(seeds))]
-    done: list[int] = []
 
     def replay(cell: int, stop: Event) -> float:
         one, number = cells[cell]
-        ratio = simulated(asked, policy, one, number, stop)
-        done.append(cell)
-        return ratio
+        return simulated(asked, policy, one, number, stop)
 
-    def tell() -> None:
+    def tell(done: int) -> None:
         if on_progress is not None:
-            on_progress(len(done), len(cells))
+            on_progress(done, len(cells))
 
     ratios = in_threads(replay, len(cells), jobs=jobs or available_cores(), on_tick=tell)
-    tell()
     found: dict[Miniature, list[float]] = {}
     for (one, _), ratio in zip(cells, ratios, strict=True):
         found.setdefault(one, []).append(ratio)

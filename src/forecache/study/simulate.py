@@ -13,7 +13,7 @@ from forecache import _core
 from forecache.errors import CapacityError, ConfigurationError, EmptyTraceError, UnknownPolicyError
 from forecache.record.history import timetable_of
 from forecache.record.trace import Trace
-from forecache.study.in_threads import STEPS, in_threads
+from forecache.study.in_threads import in_threads, replayed
 from forecache.study.oracle import next_lookups
 from forecache.units import Capacity, Weights
 
@@ -261,15 +261,13 @@ def _run_all(
     done = [0] * len(cells)
 
     def replay(number: int, stop: Event) -> tuple[Counts, float]:
-        began, counts, running = time.thread_time(), NOTHING, start(cells[number])
-        while done[number] < length and not stop.is_set():
-            counts = running.run(STEPS)
-            done[number] = min(done[number] + STEPS, length)
-        return counts, time.thread_time() - began
+        began, running = time.thread_time(), start(cells[number])
 
-    def tell() -> None:
-        on_progress(sum(done), length * len(cells))
+        def run(steps: int) -> Counts:
+            counts = running.run(steps)
+            done[number] += steps
+            return counts
 
-    results = in_threads(replay, len(cells), jobs=jobs, on_tick=tell)
-    tell()
-    return results
+        return replayed(run, length, stop), time.thread_time() - began
+
+    return in_threads(replay, len(cells), jobs=jobs, on_tick=lambda _: on_progress(sum(done), length * len(cells)))

@@ -87,7 +87,7 @@ class Marks:
 
     def is_idle(self, tables: Tables) -> bool:
         """Whether nobody answers strongly from any of the tables, and nobody will before what is held is marked."""
-        return self._settled and not (meet(tables, self._wished) or meet(tables, frozenset(self._vouched)))
+        return self._settled and not meet(tables, self._wished.union(self._vouched))
 
     def hold(self, pending: Pending, changes: tuple[Change, ...]) -> None:
         """A commit cannot be seen, and must not be yet unless all its tables are idle."""

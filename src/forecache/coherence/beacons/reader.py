@@ -83,9 +83,7 @@ class Reader:
         self.gaps = 0  # times that entries were missing
         self.events: deque[tuple[object, ...]] = deque(maxlen=EVENTS)  # the last, for whoever looks for an error
         self._history = ""
-        self._known_since: dict[
-            str, float
-        ] = {}  # by table: requests since then told the shard that we read it strongly
+        self._known_since: dict[str, float] = {}  # by table: requests since then told that we read it strongly
         self._begun_at = 0  # position at which we began, and what was held before is not known here
         self._begun: list[int] = []  # numbers of beacons that had begun, rising;
         self._asked_at: list[float] = []  # and the latest moment at which was asked with this answer

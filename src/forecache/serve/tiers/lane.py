@@ -8,16 +8,21 @@ sent after a failure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from forecache.serve.tiers.layout import Script
 from forecache.serve.tiers.link import Command
 
-__all__ = ["Lane", "LaneError", "said"]
+__all__ = ["Lane", "LaneError"]
 
 
 class LaneError(Exception):
     """The connection failed, did not answer in time, or the server refused."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """What an error of a client says, in one line."""
+        return cls(next(iter(str(error).splitlines()), "") or type(error).__name__)
 
 
 class Lane:
@@ -129,12 +134,7 @@ class Lane:
 
     def _fail(self, error: Exception) -> NoReturn:
         self.close()
-        raise LaneError(said(error)) from error
-
-
-def said(error: Exception) -> str:
-    """What an error of a client says, in one line."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise LaneError.of(error) from error
 
 
 def packed(commands: Iterable[Command]) -> bytes:

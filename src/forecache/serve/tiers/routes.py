@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from forecache.serve.tiers.beacons import BEACON_SCRIPTS
 from forecache.serve.tiers.failing import Failing
-from forecache.serve.tiers.lane import Lane, LaneError, said
+from forecache.serve.tiers.lane import Lane, LaneError
 from forecache.serve.tiers.layout import Layout
 from forecache.serve.tiers.link import Link
 
@@ -72,7 +72,7 @@ class Routes:
         try:
             found = client.get_node_from_key(self.layout(shard).meta())
         except Exception as error:
-            raise LaneError(said(error)) from error
+            raise LaneError.of(error) from error
         if found is None:
             raise LaneError("no node has the slot")
         return Node(server, str(found.name))
@@ -89,7 +89,7 @@ class Routes:
                 client = client.get_valkey_connection(client.get_node(node_name=node.name))
             connection = client.connection_pool.make_connection()
         except Exception as error:
-            raise LaneError(said(error)) from error
+            raise LaneError.of(error) from error
         lane = Lane(connection, BEACON_SCRIPTS)
         self._failing.answers(node.server)
         return lane
@@ -129,5 +129,5 @@ class Routes:
             try:
                 self._clients[server] = self._links[server].new_client()
             except Exception as error:
-                raise LaneError(said(error)) from error
+                raise LaneError.of(error) from error
         return self._clients[server]
